@@ -1,0 +1,97 @@
+"""The errors a person may see.
+
+Every class carries the exit code that the command ends with (the table is in `docs/cli.md`), and every message is one
+line: what failed, where, and what to do about it. The modules that do I/O wrap the driver's error at the edge and raise
+one of these `from` it; `cli` is the only place that turns one into text and an exit code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from countercache.states import Lock, Reason
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PARTIAL = 3
+EXIT_LOCKED = 4
+EXIT_UNREACHABLE = 5
+EXIT_TIMEOUT = 124
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class CountercacheError(Exception):
+    """Base of all of ours; `hint` says what to do and is shown after the message."""
+
+    exit_code: int = EXIT_FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UsageError(CountercacheError):
+    """An option or argument that makes no sense; nothing was touched."""
+
+    exit_code = EXIT_USAGE
+
+
+class ConfigError(CountercacheError):
+    """The configuration names something that does not exist or cannot be; nothing was touched."""
+
+    exit_code = EXIT_USAGE
+
+
+class FormulaError(ConfigError):
+    """A formula that cannot be parsed or that names something unknown."""
+
+
+class LockHeld(CountercacheError):  # noqa: N818 - it is named for what happened
+    """Another run holds the lock of a database: `lock`."""
+
+    exit_code = EXIT_LOCKED
+
+    def __init__(self, message: str, *, lock: Lock, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.lock = lock
+
+
+class LockLost(CountercacheError):  # noqa: N818 - it is named for what happened
+    """The lease ended, was cleared or was taken over while the run was still going: `reason` is which."""
+
+    def __init__(self, message: str, *, reason: Reason, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class RedisError(CountercacheError):
+    """Redis answered with an error (no rights, out of memory, a read-only replica…)."""
+
+
+class RedisUnreachable(RedisError):  # noqa: N818 - it is named for what happened
+    """Redis did not answer in time, or not at all."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class DatabaseError(CountercacheError):
+    """The database refused or failed a statement."""
+
+
+class DatabaseUnreachable(DatabaseError):  # noqa: N818 - it is named for what happened
+    """The database could not be connected to."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class DeadlineExceeded(CountercacheError):  # noqa: N818 - it is named for what happened
+    """The time that was given is over."""
+
+    exit_code = EXIT_TIMEOUT

@@ -1,0 +1,260 @@
+"""What a cell, a lock and a run are, and how a state is derived. Values only: no I/O, no clock of its own.
+
+Times are seconds since the epoch as `float`, by the Redis server's clock; durations are seconds. Numbers that are shown
+as totals are `Decimal`, never `float`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from countercache.settings import Settings
+
+LATEST = "latest"
+ALL = "all"
+EACH = "each"
+
+
+class State(StrEnum):
+    """What a cell is to somebody who looks at it now. Derived by `derive`, never stored."""
+
+    READY = "ready"
+    STALE = "stale"
+    CALCULATING = "calculating"
+    ERROR = "error"
+    PENDING = "pending"
+
+
+class Reason(StrEnum):
+    """Why an attempt has no value, in one word that scripts can match."""
+
+    TIMEOUT = "timeout"
+    ABANDONED = "abandoned"
+    LOCK_LOST = "lock lost"
+    LOCKED = "locked"
+    REDIS = "redis"
+    CLEARED = "cleared"
+    CANCELLED = "cancelled"
+    DATABASE = "database"
+    UNREACHABLE = "unreachable"
+    CONFIG = "config"
+    NO_FIGURES = "no figures"
+    MISSING = "missing figures"
+    DIVISION_BY_ZERO = "division by zero"
+    SQL = "sql"
+    WORKER = "worker died"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why there is no (new) value: a reason for scripts and one line for people."""
+
+    reason: Reason
+    message: str
+
+
+class CellId(msgspec.Struct, frozen=True, order=True):
+    """A counter in a group and a period. `period` is as configured: a label, `latest`, `all`; or `each` for a
+    counter over each period of which no cell is known yet.
+    """
+
+    counter: str
+    group: str
+    period: str
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """How many entities (for the period `all`: entity-periods) stand behind a value / how many the group has."""
+
+    reported: int
+    entities: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a job is: entities done of the total (`None`: not known yet), in words."""
+
+    phase: str
+    done: int = 0
+    total: int | None = None
+
+
+class Computed(msgspec.Struct, frozen=True):
+    """What the worker found for one cell: a value, or a failure. `label` is the period's own name where `latest` was
+    asked. `change` is the change from `previous` in percent. `rejected` counts the values that were no numbers.
+    """
+
+    cell: CellId
+    label: str
+    value: Decimal | None = None
+    previous: Decimal | None = None
+    change: Decimal | None = None
+    coverage: Coverage | None = None
+    duration: float = 0.0
+    rejected: int = 0
+    failure: Failure | None = None
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A cell as Redis has it: the last good value, and beside it how the last attempt ended (`failure`; none: well).
+
+    `fence` is that of the last accepted write. `fresh_until` is `None` for a counter without `fresh_for`.
+    """
+
+    id: CellId
+    label: str
+    fence: int
+    value: Decimal | None = None
+    display: str = ""
+    previous: Decimal | None = None
+    change: Decimal | None = None
+    coverage: Coverage | None = None
+    rejected: int = 0
+    computed_at: float | None = None
+    fresh_until: float | None = None
+    duration: float = 0.0
+    run: str = ""
+    failure: Failure | None = None
+    failed_at: float | None = None
+    failures: int = 0
+    next_attempt: float | None = None
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who holds a lock: enough to find the process, and to tell it from a later one with the same pid."""
+
+    host: str
+    boot_id: str
+    pid: int
+    pid_start: str
+    user: str
+    command: str
+    version: str
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """A lock of ours as listed. `ttl` is `None` when the key has none (which `Promise C` forbids: so it is shown)."""
+
+    name: str
+    key: str
+    id: str
+    fence: int
+    owner: Owner
+    counters: tuple[str, ...]
+    acquired: float
+    deadline: float
+    ttl: float | None
+    progress: Progress
+
+
+class Verdict(StrEnum):
+    """Whether the holder of a lock is alive, as far as can be told from here."""
+
+    LIVE = "live"
+    DEAD = "dead"
+    NO_TTL = "no-ttl"
+    UNKNOWN = "unknown"
+
+
+class Level(StrEnum):
+    """How grave an event is, from what only matters when all else is looked at to what calls for somebody."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Category(StrEnum):
+    """What an event is about."""
+
+    LOCK = "lock"
+    TIMEOUT = "timeout"
+    RUN = "run"
+    COUNTER = "counter"
+    BREAKER = "breaker"
+    RECOVERY = "recovery"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that a run or an operator did. `at` is by the server's clock; what does not apply is empty.
+
+    `level` and `category` are as stored: texts that a later version may have written are no `Level` or `Category` of
+    this one. `action` is what happened ("cleared"), `counters` to which of them, `by` is user@host, `run` a run's id.
+    `id` is the place in the log; empty for an event that Redis did not take.
+    """
+
+    level: str
+    category: str
+    action: str
+    message: str = ""
+    counters: tuple[str, ...] = ()
+    lock: str = ""
+    run: str = ""
+    by: str = ""
+    at: float = 0.0
+    id: str = ""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An attempt at a counter that began and has not ended: the run's fence, and why it will not end, where that was
+    recorded. `abandoned`: nothing was, so it runs, or died.
+    """
+
+    fence: int
+    reason: Reason = Reason.ABANDONED
+
+
+def derive(
+    cell: Cell | None, counter: str, locks: Iterable[Lock], attempts: Mapping[str, Attempt], now: float
+) -> tuple[State, Failure | None]:
+    """The state of a cell (`None`: nothing is stored of it) and, for `error`, why.
+
+    An attempt that has not ended counts for each cell of its counter that it has not written yet. It is `calculating`
+    as long as the very lease under which it began lives, and an error after.
+    """
+    attempt = attempts.get(counter)
+    if attempt and (cell is None or cell.fence < attempt.fence):
+        if attempt.reason is Reason.ABANDONED and _lives(attempt, counter, locks):
+            return State.CALCULATING, None
+        ended = _ENDED.get(attempt.reason, f"the run that computed it ended before it could: {attempt.reason}")
+        return State.ERROR, Failure(attempt.reason, ended)
+    if cell is None:
+        return State.PENDING, None
+    if cell.failure:
+        return State.ERROR, cell.failure
+    if cell.fresh_until is not None and now >= cell.fresh_until:
+        return State.STALE, None
+    return State.READY, None
+
+
+def _lives(attempt: Attempt, counter: str, locks: Iterable[Lock]) -> bool:
+    return any(lock.ttl is not None and lock.fence == attempt.fence and counter in lock.counters for lock in locks)
+
+
+_ENDED = {
+    Reason.ABANDONED: "the run that computed it ended without a word (killed, or its host went down)",
+    Reason.LOCK_LOST: "the run that computed it lost its lock",
+    Reason.CLEARED: "an operator cleared the lock of the run that computed it",
+}
+
+
+def configured_cells(settings: Settings, known: Collection[CellId], counters: Iterable[str] = ()) -> Iterator[CellId]:
+    """The cells that `counters` (none given: all) are configured to have, in the order of the file.
+
+    A counter over each period has those that are `known` by now, or while there are none the placeholder `each`.
+    """
+    labels: dict[tuple[str, str], list[str]] = {}
+    for cell in sorted(known):
+        if cell.period not in (EACH, LATEST, ALL):  # the latter two are from before it was over each period
+            labels.setdefault((cell.counter, cell.group), []).append(cell.period)
+    for counter in counters or settings.counters:
+        of = settings.counters[counter]
+        for group in of.groups if of.sql is None else (ALL,):
+            periods: Iterable[str] = of.periods if of.sql is None else (ALL,)
+            if periods == EACH:
+                periods = labels.get((counter, group)) or (EACH,)
+            for period in periods:
+                yield CellId(counter, group, period)

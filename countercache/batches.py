@@ -1,0 +1,167 @@
+"""How a pass over a table is cut into queries: at once, by so many entities, or so that each takes half a second.
+
+Entities are told apart by ranges of their keys, never by counting rows from the start. Where only sums are wanted, it
+does not matter which rows are read together: then the table is cut by where its rows lie, which needs no index.
+Two or more parts in one query let PostgreSQL work on them side by side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from countercache.database import Database
+from countercache.sql import Blocks, Part, Range, Statements
+from countercache.tables import Key, Table
+
+SECONDS = 0.5
+"""How long a query should take that is one of many."""
+
+QUICK = 8_000_000
+"""Rows that PostgreSQL adds up in about a second: no need to cut."""
+
+QUICK_TOGETHER = 200_000
+"""Rows that are soon brought together by entity: no need to do it side by side."""
+
+ROWS = 50_000
+"""Rows that SQLite adds up at a time: what it sorts then fits into its cache."""
+
+_FIRST = 500_000
+"""Rows of the first of many queries, from which the size of the others follows."""
+
+_WAYS = 4
+"""Parts of one query."""
+
+_GROWTH = 4.0
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The parts of one query, and how many entities come before it."""
+
+    parts: tuple[Part, ...]
+    done: int
+
+
+class Cut:
+    """Cuts the passes over one table, which has so many entities."""
+
+    def __init__(self, database: Database, statements: Statements, table: Table, entity: str, entities: int) -> None:
+        self._database = database
+        self._statements = statements
+        self._table = table
+        self._entity = entity
+        self._entities = entities
+
+    def totals(self, batch_size: int | str) -> Iterator[Batch]:
+        """The queries of a pass in which it does not matter what is read together."""
+        if isinstance(batch_size, int):
+            yield from self._by_entities(batch_size)
+        elif self._table.blocks is None:
+            yield Batch((Range(),), 0)
+        elif self._database.kind == "sqlite":
+            yield from self._by_rowids(self._table.blocks)
+        elif (self._table.rows or 0) <= QUICK:
+            yield Batch((Range(),), 0)
+        else:
+            yield from self._by_pages(self._table.blocks, self._table.rows or 1)
+
+    def entities(self, batch_size: int | str, *, listed: bool) -> Iterator[Batch]:
+        """The queries of a pass that brings together what belongs to one entity.
+
+        `listed`: a table lists the entities, so that it costs little to find where a range ends.
+        """
+        if isinstance(batch_size, int):
+            yield from self._by_entities(batch_size)
+        elif self._database.kind == "sqlite" or not listed or (self._table.rows or 0) <= QUICK_TOGETHER:
+            yield Batch((Range(),), 0)
+        elif self._entity in self._table.leading & self._table.sorted:
+            yield from self._by_pace(self._table.rows or 1)
+        else:
+            # Each part reads the whole table, so that more than two would cost more than they save.
+            half = max(1, (self._entities + 1) // 2)
+            middle = self._end(None, half)
+            yield Batch((Range(),) if middle is None else (Range(None, middle), Range(middle, None)), 0)
+
+    def _by_entities(self, size: int) -> Iterator[Batch]:
+        low: Key | None = None
+        done = 0
+        while True:
+            high = self._end(low, size)
+            yield Batch((Range(low, high),), done)
+            if high is None:
+                return
+            low, done = high, done + size
+
+    def _by_pace(self, rows: int) -> Iterator[Batch]:
+        low: Key | None = None
+        done = 0
+        pace = _Pace(max(_WAYS, self._entities * _FIRST // rows))
+        while True:
+            size = max(1, pace.size() // _WAYS)
+            parts: list[Part] = []
+            for _ in range(_WAYS):
+                high = self._end(low, size)
+                parts.append(Range(low, high))
+                low = high
+                if high is None:
+                    break
+            yield Batch(tuple(parts), done)
+            if low is None:
+                return
+            done += size * _WAYS
+
+    def _by_pages(self, pages: int, rows: int) -> Iterator[Batch]:
+        low = 0
+        pace = _Pace(max(_WAYS, pages * _FIRST // rows))
+        while low is not None:
+            size = max(1, pace.size() // _WAYS)
+            ends = [low + size * way for way in range(1, _WAYS + 1)]
+            last = ends[-1] >= pages
+            # The last part has no end: pages may have been added since they were counted.
+            highs = [*ends[:-1], None if last else ends[-1]]
+            yield Batch(
+                tuple(Blocks(a, b) for a, b in zip([low, *ends[:-1]], highs, strict=True)),
+                self._entities * low // max(pages, 1),
+            )
+            if last:
+                return
+            low = ends[-1]
+
+    def _by_rowids(self, highest: int) -> Iterator[Batch]:
+        low: int | None = None
+        while True:
+            (found,) = self._database.rows(self._statements.block_boundary(low, ROWS))
+            if found[0] is None:
+                return
+            before = found[0] - 1 if low is None else low
+            yield Batch(
+                (Blocks(_LOWEST if low is None else low, found[0]),), self._entities * max(before, 0) // max(highest, 1)
+            )
+            low = found[0]
+
+    def _end(self, low: Key | None, size: int) -> Key | None:
+        """The last of the next `size` entities after `low`; `None` if there are no more behind them."""
+        found = self._database.rows(self._statements.boundary(low, size))
+        return found[0][0] if found and found[0][1] == size else None
+
+
+class _Pace:
+    """Sizes that grow or shrink until a query takes the time that it should."""
+
+    def __init__(self, first: int) -> None:
+        self._size = float(first)
+        self._began: float | None = None
+
+    def size(self) -> int:
+        """The size of the next query. The last one has run since this was last asked."""
+        now = time.monotonic()
+        if self._began is not None:
+            factor = SECONDS / max(now - self._began, 0.001)
+            self._size *= min(max(factor, 1 / _GROWTH), _GROWTH)
+        self._began = now
+        return max(1, int(self._size))
+
+
+_LOWEST = -(2**63)

@@ -1,0 +1,134 @@
+"""What a worker finds out without computing: the plan of a dry run, and whether what is configured is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from countercache.database import Database, Refused
+from countercache.errors import ConfigError, CountercacheError
+from countercache.messages import Channel, Checked, Go, Planned, Progressed
+from countercache.names import Names
+from countercache.plan import configured_cells, no_period
+from countercache.reading import Source
+from countercache.results import Check, PlanStep
+from countercache.settings import Settings
+from countercache.sql import Range
+from countercache.states import ALL, EACH, LATEST, CellId, Failure, Progress
+from countercache.worker import by_source, failure
+
+
+def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+    """Report the cells that would be computed, and the queries of one pass over everything."""
+    cells: list[CellId] = []
+    steps: list[PlanStep] = []
+    failures: list[tuple[str, Failure]] = []
+    for source, counters in by_source(settings, go.counters).items():
+        try:
+            with database.savepoint():
+                opened = _open(channel, settings, database, source, counters)
+                groups = opened.prepare()
+                steps += _steps(opened, database, source)
+        except (ConfigError, Refused) as error:
+            failures += [(counter, failure(error)) for counter in counters]
+            continue
+        failures += [*opened.plan.failures.items(), *((f"group {group}", why) for group, why in groups.items())]
+        for counter in opened.plan.specs:
+            if counter in counters:
+                cells += configured_cells(counter, settings.counters[counter], None)
+    for counter in go.counters:
+        query = settings.counters[counter].sql
+        if query is not None:
+            cells.append(CellId(counter, ALL, ALL))
+            steps.append(PlanStep(database.target.name, f"counter {counter}", query.strip()))
+    channel.send(Planned(tuple(cells), tuple(steps), tuple(failures)))
+
+
+def check(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+    """Report what was looked at in this database, source by source and counter by counter."""
+    name = database.target.name
+    channel.send(Checked((Check(f"database {name}", ok=True, message="can be read"),)))
+    used = by_source(settings, go.counters)
+    for source, of in settings.sources.items():
+        if of.database == name:
+            checks = _source(channel, settings, database, source, used.get(source, []))
+            channel.send(Checked(tuple(checks)))
+    for counter in go.counters:
+        if settings.counters[counter].sql is not None:
+            channel.send(Checked((_query(settings, database, counter),)))
+
+
+def _open(channel: Channel, settings: Settings, database: Database, source: str, counters: Sequence[str]) -> Source:
+    def report(progress: Progress) -> None:
+        channel.send(Progressed(progress))
+
+    return Source(database, settings, source, counters, report)
+
+
+def _steps(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
+    """The queries over the source's table, as they would run."""
+    statements = source.statements()
+    if source.plan.totals:
+        yield PlanStep(database.target.name, f"totals of {name}", statements.totals(Range()))
+    if specs := source.plan.entity_specs:
+        if database.kind == "sqlite":
+            fields = sorted({field for spec in specs for field in spec.fields})
+            query = statements.entity_rows(fields, Range())
+        else:
+            query = statements.entities(specs, Range()).sql
+        yield PlanStep(database.target.name, f"entities of {name}", query)
+
+
+def _source(
+    channel: Channel, settings: Settings, database: Database, source: str, counters: Sequence[str]
+) -> Iterator[Check]:
+    """A source with its groups, and the counters over it."""
+    subject = f"source {source}"
+    try:
+        with database.savepoint():
+            opened = _open(channel, settings, database, source, counters)
+            groups = opened.prepare() if opened.plan.specs else {}
+            for step in _steps(opened, database, source):
+                database.parse(step.sql)
+    except CountercacheError as error:
+        if not isinstance(error, (ConfigError, Refused)):
+            raise
+        yield Check(subject, ok=False, message=str(error))
+        return
+    yield Check(subject, ok=True, message=_found(opened.names))
+    for group, wrong in groups.items():
+        yield Check(f"group {group}", ok=False, message=wrong.message)
+    for counter in counters:
+        yield _counter(settings, opened, counter)
+
+
+def _found(names: Names) -> str:
+    """What was found, in a few words."""
+    periods = "" if names.periods is None else f" and {len(names.periods)} periods"
+    fields = f"{len(names.facts.fields)} fields" if names.complete else "fields by their own names"
+    return f"table {names.facts.settings.table} with {fields}{periods}"
+
+
+def _counter(settings: Settings, source: Source, counter: str) -> Check:
+    """Whether a counter's fields and periods are there."""
+    subject = f"counter {counter}"
+    if wrong := source.plan.failures.get(counter):
+        return Check(subject, ok=False, message=wrong.message)
+    asked = settings.counters[counter].periods
+    if asked == EACH or source.names.periods is None:
+        return Check(subject, ok=True, message="its fields are there")
+    labels = [period.label for period in source.names.periods]
+    for period in asked:
+        if period not in (LATEST, ALL, *labels):
+            return Check(subject, ok=False, message=no_period(period, source.names.periods))
+    return Check(subject, ok=True, message="its fields and periods are there")
+
+
+def _query(settings: Settings, database: Database, counter: str) -> Check:
+    """Whether the database understands a counter's SQL."""
+    subject = f"counter {counter}"
+    try:
+        with database.savepoint():
+            database.parse(settings.counters[counter].sql or "")
+    except Refused as error:
+        return Check(subject, ok=False, message=str(error))
+    return Check(subject, ok=True, message="its SQL is understood")

@@ -1,0 +1,197 @@
+"""What a source's tables and rows are called: reads the catalogue and the lookup tables, and makes the plan of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from countercache.database import Database
+from countercache.errors import ConfigError
+from countercache.formula import nearest
+from countercache.plan import Period, Plan, ambiguous, make_plan
+from countercache.settings import Layout, Lookup, Settings, SourceSettings
+from countercache.sql import Facts, distinct_sql, lookup_sql
+from countercache.states import Failure, Reason
+from countercache.tables import Column, Key, Kind, Table, split_name
+
+MANY = 10_000
+"""As many different names are read to find the one that may have been meant."""
+
+_NOT_NUMERIC = ("CHAR", "CLOB", "TEXT", "BLOB", "BOOL", "DATE", "TIME")
+"""Declared types of SQLite's columns that are not meant for figures."""
+
+
+class Names(msgspec.Struct, frozen=True):
+    """A source as it was found. `complete`: its fields are all known. `periods` is `None` where only reading the whole
+    table would tell.
+    """
+
+    facts: Facts
+    plan: Plan
+    complete: bool
+    periods: tuple[Period, ...] | None
+
+    @property
+    def wide(self) -> bool:
+        """Whether each field has a column of its own."""
+        return self.facts.settings.layout is Layout.WIDE
+
+    def may_reject(self) -> bool:
+        """Whether the type of a column says already that it may hold what is no finite number."""
+        facts = self.facts
+        columns = (
+            [str(facts.fields[field]) for field in self.plan.fields] if self.wide else [facts.settings.value or ""]
+        )
+        return any(facts.table.columns[name].kind in {Kind.FLOAT, Kind.TEXT} for name in columns)
+
+    def periods_of(self, keys: Iterable[Key]) -> tuple[Period, ...]:
+        """Periods without a periods table: named and ordered by what the column holds."""
+        kind = self.facts.table.columns[self.facts.settings.period].kind
+        numeric = kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
+        ordered = sorted(keys, key=lambda key: _rank(Decimal(str(key)) if numeric else key))
+        return tuple(Period(key, _name(key)) for key in ordered)
+
+    def entity_names(self, database: Database) -> list[str]:
+        """The names of entities (many, if not all), for hints."""
+        settings = self.facts.settings
+        lookup = settings.entities
+        table, column = (lookup.table, lookup.name) if lookup else (settings.table, settings.entity)
+        return [_name(key) for (key,) in database.rows(distinct_sql(database.kind, table, column, MANY))]
+
+
+def read_names(database: Database, settings: Settings, source: str, counters: Sequence[str]) -> Names:
+    """Look at a source's tables. Raises `ConfigError` for a table or column that is not there, or cannot be used."""
+    mine = settings.sources[source]
+    table = find_table(database, mine.table)
+    for column in (mine.entity, mine.period, mine.field, mine.value):
+        if column is not None:
+            find_column(table, column, mine.table)
+    entities = _find_lookup(database, mine.entities)
+    _find_lookup(database, mine.periods)
+    periods = None
+    if mine.periods:
+        periods = tuple(Period(key, name) for key, name in _read_lookup(database, mine.periods, unique=True))
+    fields, wrong, complete = _read_fields(database, settings, source, counters, table)
+    plan = make_plan(settings, source, counters, fields, complete=complete)
+    if not complete:
+        fields = {name: name for name in {*plan.fields, *fields}}
+    facts = Facts(database.kind, mine, table, fields, entities)
+    return Names(facts, _without(plan, wrong), complete, periods)
+
+
+def find_table(database: Database, name: str) -> Table:
+    """The table of this name. Raises `ConfigError` with the nearest name."""
+    found = database.describe(split_name(name))
+    if found is None:
+        hint = nearest(name, database.table_names()) or "check the name, and the schema it is in"
+        raise ConfigError(f'database {database.target.name} has no table "{name}"', hint=hint)
+    return found
+
+
+def find_column(table: Table, name: str, called: str) -> Column:
+    """The column of this name. Raises `ConfigError` with the nearest name."""
+    if name not in table.columns:
+        hint = nearest(name, table.columns) or f"its columns are: {', '.join(table.columns)}"
+        raise ConfigError(f'table "{called}" has no column "{name}"', hint=hint)
+    return table.columns[name]
+
+
+def _find_lookup(database: Database, lookup: Lookup | None) -> Table | None:
+    if lookup is None:
+        return None
+    table = find_table(database, lookup.table)
+    for column in (lookup.key, lookup.name, lookup.order):
+        if column is not None:
+            find_column(table, column, lookup.table)
+    return table
+
+
+def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tuple[Key, str]]:
+    """Key and name of each row. With `unique`, raises `ConfigError` for two rows of one name."""
+    found: dict[Key, object] = dict(database.rows(lookup_sql(database.kind, lookup)))
+    rows = [(key, _name(name)) for key, name in found.items()]
+    twice = [name for name, count in Counter(name for _, name in rows).items() if count > 1]
+    if unique and twice:
+        hint = f'choose another column than "{lookup.name}" for the names'
+        raise ConfigError(f'table "{lookup.table}" has two rows named "{twice[0]}"', hint=hint)
+    return rows
+
+
+def _read_fields(
+    database: Database, settings: Settings, source: str, counters: Sequence[str], table: Table
+) -> tuple[dict[str, Key], dict[str, str], bool]:
+    """The fields by name; what is wrong with some of them; whether these are all."""
+    mine = settings.sources[source]
+    if mine.layout is Layout.WIDE:
+        return (*_wide_fields(mine, table), True)
+    value = table.columns[mine.value or ""]
+    if value.kind is Kind.OTHER:
+        hint = "it must be of a numeric or text type"
+        raise ConfigError(f'column "{value.name}" of table "{mine.table}" is of type {value.type}', hint=hint)
+    if isinstance(mine.fields, Lookup):
+        _find_lookup(database, mine.fields)
+        rows = _read_lookup(database, mine.fields, unique=False)
+        twice = {name for name, count in Counter(name for _, name in rows).items() if count > 1}
+        wrong = {name: f'table "{mine.fields.table}" has two rows named "{name}"' for name in twice}
+        return {name: key for key, name in rows}, wrong, True
+    # Without a lookup table the names are only in the figures: they are looked for where a counter has that name too.
+    if not ambiguous(settings, source, counters):
+        return {}, {}, False
+    rows_ = database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))
+    return {_name(key): key for (key,) in rows_}, {}, True
+
+
+def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], dict[str, str]]:
+    if isinstance(mine.fields, dict):
+        listed = dict(mine.fields)
+    elif isinstance(mine.fields, tuple):
+        listed = {name: name for name in mine.fields}
+    else:
+        keys = {mine.entity, mine.period}
+        listed = {name: name for name, column in table.columns.items() if name not in keys and _is_numeric(column)}
+    wrong: dict[str, str] = {}
+    for field, name in listed.items():
+        column = table.columns.get(name)
+        if column is None:
+            hint = nearest(name, table.columns)
+            wrong[field] = f'table "{mine.table}" has no column "{name}"' + (f"; {hint}" if hint else "")
+        elif column.kind is Kind.OTHER:
+            wrong[field] = f'column "{name}" of table "{mine.table}" is of type {column.type}, which holds no figures'
+    return dict(listed), wrong
+
+
+def _is_numeric(column: Column) -> bool:
+    if column.kind is Kind.ANY:
+        return not any(word in column.type.upper() for word in _NOT_NUMERIC)
+    return column.kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
+
+
+def _without(plan: Plan, wrong: dict[str, str]) -> Plan:
+    """The plan without the counters that use a field which cannot be read."""
+    failures = dict(plan.failures)
+    for counter in plan.wanted:
+        if counter not in plan.specs:
+            continue
+        uses = {
+            *plan.specs[counter].fields,
+            *(f for name in plan.specs[counter].values for f in plan.specs[name].fields),
+        }
+        for field in sorted(uses & wrong.keys()):
+            failures[counter] = Failure(Reason.CONFIG, f'counter {counter}, field "{field}": {wrong[field]}')
+    keep = {name for name in plan.wanted if name in plan.specs and name not in failures}
+    keep |= {value for name in keep for value in plan.specs[name].values}
+    specs = {name: spec for name, spec in plan.specs.items() if name in keep}
+    totals = tuple(field for field in plan.totals if field not in wrong)
+    return msgspec.structs.replace(plan, specs=specs, failures=failures, totals=totals)
+
+
+def _name(key: object) -> str:
+    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)
+
+
+def _rank(key: object) -> tuple[int, object]:
+    """Numbers before text before bytes, as SQLite has it."""
+    return (0 if isinstance(key, (int, float, Decimal)) else 1 if isinstance(key, str) else 2, key)

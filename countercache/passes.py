@@ -1,0 +1,217 @@
+"""One query of a pass: runs it and makes mergeable parts of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from countercache.batches import Batch
+from countercache.database import Database, Refused, Row
+from countercache.errors import ConfigError
+from countercache.fold import Parts, Spread, Totals
+from countercache.formula import EXACT, Name, evaluate
+from countercache.masks import unmask, words_of
+from countercache.names import Names
+from countercache.packing import Packing, packing
+from countercache.plan import Plan, Spec
+from countercache.settings import Lookup, Missing
+from countercache.sql import Part, Statements
+from countercache.tables import Key
+
+_NO_ROWS = 10**18
+"""So many rows that SQLite adds next to nothing itself: its integers cannot overflow then."""
+
+
+Found = TypeVar("Found")
+
+
+class _UnpackableError(Exception):
+    """SQLite has a period that is no whole number."""
+
+
+class _PoisonedError(Exception):
+    """A sum is no finite number, or SQLite cannot add all of it: some value needs a closer look."""
+
+
+class Passes:
+    """Reads a source as a plan says. `array` is of `masks`."""
+
+    def __init__(self, database: Database, names: Names, plan: Plan, array: str | None = None) -> None:
+        self._database = database
+        self._names = names
+        self._plan = plan
+        self._array = array
+        self._guarded = names.may_reject()
+        self._overflows = False
+        self._checked: frozenset[str] = frozenset()
+        self._statements: dict[tuple[bool, int | None, Packing | None], Statements] = {}
+        self._packing: Packing | None = None
+        if database.kind == "sqlite" and isinstance(names.facts.settings.fields, Lookup) and not names.wide:
+            self._packing = packing(names.facts.fields.values(), len(plan.groups))
+
+    def statements(self, rows: int | None = None) -> Statements:
+        """The queries, of which one adds up so many rows at most (`None`: all that the table has)."""
+        most = _NO_ROWS if self._overflows else self._names.facts.table.rows if rows is None else rows
+        how = (self._guarded, most, self._packing)
+        if how not in self._statements:
+            self._statements[how] = Statements(
+                self._names.facts,
+                self._plan,
+                guarded=self._guarded,
+                rows=most,
+                array=self._array,
+                packing=self._packing,
+            )
+        return self._statements[how]
+
+    def totals(self, batch: Batch, into: Parts, rows: int | None = None) -> None:
+        """Add the totals of a batch."""
+        for period, field, mask, totals in self._read(lambda: self._totals(batch, rows)):
+            into.add_totals(period, field, mask, totals)
+
+    def entities(self, batch: Batch, into: Parts) -> None:
+        """Add the spreads of a batch."""
+        into.add(self._read(lambda: self._entities(batch)))
+
+    def checked(self, fields: Sequence[str]) -> None:
+        """Take note that all values of these fields have been read, and are numbers or were sorted out."""
+        self._checked |= frozenset(fields)
+
+    def _read(self, read: Callable[[], Found]) -> Found:
+        """What `read` gives; values that turn out to be none, or too large, make it begin again, more carefully."""
+        while True:
+            try:
+                return read()
+            except _PoisonedError:
+                self._guarded = True
+            except _UnpackableError:
+                self._packing = None
+            except Refused as error:
+                if "integer overflow" not in error.message or self._overflows:
+                    raise
+                self._overflows = True
+
+    def _totals(self, batch: Batch, rows: int | None) -> list[tuple[Key, str, int, Totals]]:
+        names = {key: name for name, key in self._names.facts.fields.items()}
+        words = words_of(self._plan.groups)
+        found: list[tuple[Key, str, int, Totals]] = []
+        for row in self._database.rows(self.statements(rows).totals(*batch.parts)):
+            if self._packing:
+                place = self._packing.unpack(row[0])
+                if place is None:
+                    raise _UnpackableError
+                if place[1] in names:
+                    found.append((place[0], names[place[1]], place[2], self._sum(row[1:])))
+            elif self._names.wide:
+                mask = unmask(row[1 : 1 + words])
+                for i, field in enumerate(self._plan.totals):
+                    at = 1 + words + 3 * i
+                    found.append((row[0], field, mask, self._sum(row[at : at + 3])))
+            elif row[1] in names:
+                found.append((row[0], names[row[1]], unmask(row[2 : 2 + words]), self._sum(row[2 + words :])))
+        return found
+
+    def _sum(self, row: Row) -> Totals:
+        total, figures, rest = row
+        if self._database.kind == "sqlite":
+            return sqlite_totals(total, rest, figures)
+        if total is None:
+            return Totals(rejected=rest - figures)
+        return Totals(_finite(total), figures, rest - figures)
+
+    def _entities(self, batch: Batch) -> Parts:
+        specs = self._plan.entity_specs
+        if self._database.kind == "sqlite":
+            return self._entity_rows(specs, batch.parts[0])
+        parts = Parts()
+        words = words_of(self._plan.groups)
+        query = self.statements().entities(specs, *batch.parts, checked=self._checked)
+        for row in self._database.rows(query.sql, unsorted=True):
+            for at in query.sums:
+                _finite(row[at] or 0)
+            if row[query.at[""]["figured"]]:
+                parts.figured.add(row[0])
+            mask = unmask(row[1 : 1 + words])
+            for spec in specs:
+                found = {name: row[at] for name, at in query.at[spec.name].items()}
+                parts.spreads[row[0], spec.name, mask] += _spread(found)
+        return parts
+
+    def _entity_rows(self, specs: Sequence[Spec], within: Part) -> Parts:
+        """SQLite has no decimals to divide: the formulas are evaluated here, row by row."""
+        parts = Parts()
+        words = words_of(self._plan.groups)
+        fields = sorted({field for spec in specs for field in spec.fields})
+        for row in self._database.stream(self.statements().entity_rows(fields, within)):
+            entity, period = row[:2]
+            mask = unmask(row[2 : 2 + words])
+            numbers = row[2 + words :]
+            sums = {field: sqlite_totals(*numbers[2 * i : 2 * i + 2]) for i, field in enumerate(fields)}
+            if any(part.figures for part in sums.values()):
+                parts.figured.add(period)
+            for spec in specs:
+                parts.spreads[period, spec.name, mask] += entity_spread(spec, sums, entity)
+        return parts
+
+
+def sqlite_totals(
+    hundredths: int | float | None,  # noqa: PYI041 - a float tells that some value is no hundredths
+    rest: str | None,
+    values: int | None = None,
+) -> Totals:
+    """The numbers that SQLite gives: the sum of what are hundredths, and of the rest the sum, count and rejected.
+
+    Without the number of `values`, one figure stands for all that are hundredths.
+    """
+    if isinstance(hundredths, float):
+        raise _PoisonedError
+    total = Decimal(0) if hundredths is None else Decimal(hundredths).scaleb(-2, EXACT)
+    if rest is None:
+        return Totals(total, (hundredths is not None) if values is None else values)
+    more, count, rejected = rest.split()
+    figures = (hundredths is not None) + int(count) if values is None else values - int(rejected)
+    return Totals(EXACT.add(total, Decimal(more)), figures, int(rejected))
+
+
+def entity_spread(spec: Spec, sums: dict[str, Totals], entity: Key) -> Spread:
+    """What one entity adds to a counter in one period."""
+    mine = [sums[field] for field in spec.fields]
+    rejected = sum(part.rejected for part in mine)
+    if not any(part.figures for part in mine):
+        return Spread(rejected=rejected)
+    if spec.missing is not Missing.ZERO and not all(part.figures for part in mine):
+        return Spread(rows=1, rejected=rejected, example=entity)
+
+    def lookup(name: Name) -> Decimal:
+        return sums[name.name].total
+
+    try:
+        value = evaluate(spec.node, lookup)
+    except ZeroDivisionError:
+        return Spread(complete=1, rows=1, rejected=rejected)
+    if value is None:
+        raise ConfigError(f"counter {spec.name} has no value for an entity with all its fields")
+    return Spread(1, value, value, value, 1, 1, rejected)
+
+
+def _spread(found: dict[str, Any]) -> Spread:
+    """A spread from columns by their names; those that nobody asked for are not there."""
+    low, high = found.get("low"), found.get("high")
+    return Spread(
+        found["count"],
+        Decimal(0) if found.get("total") is None else _finite(found["total"]),
+        None if low is None else _finite(low),
+        None if high is None else _finite(high),
+        found["complete"],
+        found.get("rows", found["complete"]),
+        found.get("rejected") or 0,
+        found.get("example"),
+    )
+
+
+def _finite(value: Decimal | int) -> Decimal:
+    number = Decimal(value)
+    if not number.is_finite():
+        raise _PoisonedError
+    return number

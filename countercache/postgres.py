@@ -1,0 +1,345 @@
+"""PostgreSQL through psycopg 3: one connection, one REPEATABLE READ READ ONLY transaction.
+
+All limits are set with SET LOCAL inside the transaction, before every statement, from the time that is left: so they
+are right behind a transaction pooler too, which drops what is asked for when connecting. Statements are literal text
+and nothing is prepared on the server, for the same reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any, LiteralString, NoReturn, cast
+
+import psycopg
+from psycopg import pq
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from countercache.database import Database, Lost, Refused, Row, Target, describe_number
+from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
+from countercache.states import Reason
+from countercache.tables import Column, Kind, Table
+
+CANCEL_TIMEOUT = 1.0
+"""Seconds to ask the server to cancel a statement."""
+
+_SLACK = 0.5
+"""Seconds that limits of the whole transaction lie behind those of its statements, which say better what happened."""
+
+_SORTED = 0.9
+"""So much correlation between a column and where the rows lie that a range of it is found together."""
+
+_WORK_MEMORY = 64
+"""Megabytes that a step of a query may use: with less, what belongs to one entity is brought together on disk."""
+
+_KINDS = {
+    **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
+    "numeric": Kind.NUMERIC,
+    **dict.fromkeys(("float4", "float8"), Kind.FLOAT),
+    **dict.fromkeys(("text", "varchar", "bpchar", "citext", "name"), Kind.TEXT),
+}
+
+_BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
+_READS = {"select", "with", "values", "table"}
+_WRITES = {"insert", "update", "delete", "merge", "create", "alter", "drop", "truncate", "grant", "revoke"}
+_WRONG_DATABASE = {"3D000"}
+_WRONG_LOGIN = {"28P01", "28000"}
+
+
+class PostgresTarget(Target):
+    """A PostgreSQL database that can be connected to."""
+
+    def open(self, deadline: float) -> Postgres:
+        """Connect, begin the transaction and set what holds for all of it."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded(f"the time for database {self.name} is over")
+        arguments, options = PGDialect_psycopg().create_connect_args(self.url)  # type: ignore[no-untyped-call]
+        options = {
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "application_name": "countercache",
+            **options,
+            "connect_timeout": max(1, int(min(self.settings.connect_timeout, left))),
+        }
+        try:
+            connection = psycopg.connect(*arguments, autocommit=True, prepare_threshold=None, **options)
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
+        database = Postgres(self, deadline, connection)
+        try:
+            database.begin()
+        except BaseException:
+            connection.close()
+            raise
+        return database
+
+    def where(self) -> str:
+        """Host and port, for messages."""
+        host = self.url.host or self.url.query.get("host") or "the local socket"
+        return f"{host}:{self.url.port}" if self.url.port else str(host)
+
+    def _unreachable(self, error: psycopg.Error) -> Exception:
+        text = self.clean(str(error))
+        if isinstance(error, psycopg.ProgrammingError):
+            return ConfigError(f"the url of database {self.name} cannot be used: {text}", hint="see its options")
+        state = error.sqlstate or ""
+        if state in _WRONG_DATABASE or re.search(r'database "[^"]*" does not exist', text):
+            hint = f"check the name after the last / in the url of database {self.name}"
+            return DatabaseUnreachable(f'database {self.name}: there is no database "{self.url.database}"', hint=hint)
+        if state in _WRONG_LOGIN or "authentication failed" in text or "no password supplied" in text:
+            hint = f"check user and password in the url of database {self.name}"
+            return DatabaseUnreachable(f'database {self.name}: user "{self.url.username}" was refused', hint=hint)
+        reason = re.sub(r" Is the server running .*?\?", "", text.rpartition("failed: ")[2] or text)
+        hint = "check that it runs and that its url is right"
+        return DatabaseUnreachable(f"database {self.name} at {self.where()} cannot be reached: {reason}", hint=hint)
+
+
+class Postgres(Database):
+    """A PostgreSQL connection in its transaction."""
+
+    kind = "postgresql"
+
+    def __init__(self, target: PostgresTarget, deadline: float, connection: psycopg.Connection[Row]) -> None:
+        super().__init__(target, deadline)
+        self._connection = connection
+        self._version = connection.info.server_version
+        self._depth = 0
+
+    def begin(self) -> None:
+        """Begin the transaction, with the limits that are set once."""
+        limit = _milliseconds(self.left() + _SLACK)
+        settings = ["extra_float_digits = 1", "standard_conforming_strings = on"]
+        settings.append(f"idle_in_transaction_session_timeout = {limit}")
+        if self._version >= 170000:
+            settings.append(f"transaction_timeout = {limit}")
+        # In one message: a network that goes silent between two would leave a transaction open without any limit.
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self._run("; ".join((begin, *(f"SET LOCAL {each}" for each in settings))))
+        # Not every platform can do it; the server then runs a statement on for a client that has died.
+        with contextlib.suppress(Refused), self.savepoint():
+            self._run("SET LOCAL client_connection_check_interval = 500")
+
+    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:
+        """All rows of a statement."""
+        self._limit(None)
+        if not unsorted:
+            return self._run(statement)
+        sorts = ["enable_sort", "enable_incremental_sort"][: 2 if self._version >= 130000 else 1]
+        self._run(";".join(f"SET LOCAL {each} = off" for each in sorts))
+        rows = self._run(statement)
+        self._run(";".join(f"SET LOCAL {each} TO DEFAULT" for each in sorts))
+        return rows
+
+    def stream(self, statement: str) -> Iterator[Row]:
+        """The rows of a statement; those that we stream from PostgreSQL are few."""
+        yield from self.rows(statement)
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A savepoint, rolled back to where a statement is refused."""
+        self._depth += 1
+        name = f"countercache_{self._depth}"
+        self._run(f"SAVEPOINT {name}")
+        try:
+            yield
+        except Refused:
+            self._run(f"ROLLBACK TO SAVEPOINT {name}")
+            raise
+        finally:
+            self._depth -= 1
+            if self._connection.info.transaction_status == pq.TransactionStatus.INTRANS:
+                self._run(f"RELEASE SAVEPOINT {name}")
+
+    def number(self, statement: str, limit: float | None) -> Decimal:
+        """The one number of a query: at most two rows of it are taken off the wire."""
+        word = _first_word(statement)
+        self._limit(limit)
+        with self._errors(limit):
+            cursor = self._connection.cursor()
+            # Sent with parameters (none): the server then takes one statement and no more, so that it cannot end our
+            # transaction, and nothing in it is an escape for us.
+            if word in _WRITES:
+                cursor.execute(_trusted(statement), binary=True)
+                raise Refused(Reason.SQL, f"the query is no SELECT but {word.upper()}")
+            values: list[object] = []
+            found = cursor.stream(_trusted(statement), binary=True)
+            for row in found:
+                values.append(row[0] if row else None)
+                if len(values) == 2:
+                    break
+            description = cursor.description or []
+            cast("Any", found).close()
+        types = [self._type_name(column.type_code) for column in description]
+        if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
+            value = values[0]
+            if not isinstance(value, bool):
+                number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+                if number.is_finite():
+                    return number
+                types = [str(number)]
+        raise Refused(Reason.SQL, describe_number(values, len(description), types))
+
+    def parse(self, statement: str) -> None:
+        """EXPLAIN the query."""
+        word = _first_word(statement)
+        if word in _WRITES:
+            raise Refused(Reason.SQL, f"the query is no SELECT but {word.upper()}")
+        self._limit(None)
+        with self._errors(None):
+            self._connection.cursor().execute(_trusted(f"EXPLAIN {statement}"), binary=True)
+
+    def describe(self, name: Sequence[str]) -> Table | None:
+        """The table from the system catalogue, as one that the role can name."""
+        text = ".".join('"' + part.replace('"', '""') + '"' for part in name).replace("'", "''")
+        found = self.rows(_TABLE.format(name=text))
+        if not found:
+            return None
+        oid, rows, blocks = found[0]
+        columns: dict[str, Column] = {}
+        in_order: set[str] = set()
+        for column, type_, base, required, collation, correlation in self.rows(_COLUMNS.format(oid=oid)):
+            columns[column] = Column(column, type_, _KINDS.get(base, Kind.OTHER), not required, collation)
+            if abs(correlation or 0) > _SORTED:
+                in_order.add(column)
+        unique: list[frozenset[str]] = []
+        leading: set[str] = set()
+        for is_unique, names in self.rows(_INDEXES.format(oid=oid)):
+            if names[0] is not None:
+                leading.add(names[0])
+            if is_unique and None not in names:
+                unique.append(frozenset(names))
+        return Table(
+            tuple(name),
+            columns,
+            None if rows is None else int(rows),
+            blocks,
+            tuple(unique),
+            frozenset(leading),
+            frozenset(in_order),
+        )
+
+    def table_names(self) -> list[str]:
+        """The tables and views of schemas that are not the system's."""
+        return [name for (name,) in self.rows(_NAMES)]
+
+    def cancel(self) -> None:
+        """Ask the server to cancel; whether it answers or not, we do not wait longer than a second."""
+        with contextlib.suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=CANCEL_TIMEOUT)
+
+    def close(self) -> None:
+        """End the transaction and the connection."""
+        self._connection.close()
+
+    def _limit(self, limit: float | None) -> None:
+        """Make the time that is left the server's own limit for the next statement."""
+        left = self.left()
+        lock = min(self.target.settings.lock_timeout, left)
+        self._run(
+            f"SET LOCAL statement_timeout = {_milliseconds(left if limit is None else min(limit, left))};"
+            f"SET LOCAL lock_timeout = {_milliseconds(lock)};"
+            f"SET LOCAL idle_in_transaction_session_timeout = {_milliseconds(left + _SLACK)}"
+        )
+
+    def _run(self, statement: str) -> list[Row]:
+        with self._errors(None):
+            cursor = self._connection.execute(_trusted(statement))
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def _errors(self, limit: float | None) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            self._raise(error, limit)
+
+    def _raise(self, error: psycopg.Error, limit: float | None) -> NoReturn:
+        state = error.sqlstate or ""
+        text = self.target.clean(error.diag.message_primary or str(error))
+        hint = self.target.clean(error.diag.message_hint or "")
+        name = self.target.name
+        if state == "25P04" or (state in {"57014", "25P03"} and time.monotonic() >= self.deadline - 0.05):
+            raise DeadlineExceeded(f"the time for database {name} is over") from error
+        if self._connection.closed or state.startswith("08") or state in {"57P01", "57P02", "57P03", "25P03"}:
+            raise Lost(f"database {name} ended the connection: {text}") from error
+        if state == "57014":
+            if limit is not None and "statement timeout" in text:
+                raise Refused(Reason.TIMEOUT, f"the query took more than {limit:g} s") from error
+            raise Refused(Reason.DATABASE, f"database {name}: {text}") from error
+        if state == "55P03":
+            seconds = min(self.target.settings.lock_timeout, max(self.deadline - time.monotonic(), 0))
+            advice = "look for who holds it in pg_stat_activity and pg_locks, or raise lock_timeout"
+            message = f"a table of database {name} is locked by another session for more than {seconds:.3g} s"
+            raise Refused(Reason.DATABASE, message, hint=advice) from error
+        if state == "42501":
+            user = self._connection.info.user
+            table = re.search(r"for (?:table|view|schema|materialized view|relation) (\S+)", text)
+            grant = f"GRANT SELECT ON {table[1]} TO {user}" if table and "schema" not in table[0] else "GRANT it"
+            raise Refused(Reason.DATABASE, f"database {name}: {text} (as {user})", hint=f"run: {grant}") from error
+        if state == "25006":
+            raise Refused(Reason.SQL, f"the statement writes, and the transaction is read-only: {text}") from error
+        reason = Reason.SQL if state[:2] in {"42", "22", "0A"} else Reason.DATABASE
+        raise Refused(reason, text, hint=hint) from error
+
+    def _type_name(self, oid: int) -> str:
+        found = self._connection.adapters.types.get(oid)
+        return found.regtype if found else f"a value of type {oid}"
+
+
+def _first_word(statement: str) -> str:
+    """The first word of somebody's SQL. Raises `Refused` unless it reads, or writes (which the database refuses)."""
+    found = _BEGINNING.match(statement)
+    word = found[1].lower() if found else ""
+    if word not in _READS | _WRITES:
+        raise Refused(Reason.SQL, f"the query must be one SELECT; it begins with {word.upper() or 'nothing'}")
+    return word
+
+
+def _trusted(statement: str) -> LiteralString:
+    """The driver asks for literal strings; ours are written by `sql`, or are the configuration's own SQL."""
+    return statement
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, min(int(seconds * 1000), 2**31 - 1))
+
+
+_MEMORY = """
+SELECT set_config('work_mem', '{megabytes}MB', true)
+WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('{megabytes}MB')
+"""
+_TABLE = """
+SELECT c.oid, CASE WHEN c.relkind = 'p' THEN (
+    SELECT sum(greatest(l.reltuples, 0)) FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid
+  ) WHEN c.relkind IN ('r', 'm') THEN CASE WHEN c.reltuples > 0 THEN c.reltuples
+    ELSE pg_relation_size(c.oid) / 60 END END,
+  CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::bigint END
+FROM pg_class c WHERE c.oid = to_regclass('{name}') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
+_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, NULL), b.typname, a.attnotnull, a.attcollation, (
+    SELECT s.correlation FROM pg_stats s JOIN pg_class c ON c.oid = a.attrelid
+    WHERE s.schemaname = c.relnamespace::regnamespace::text AND s.tablename = c.relname AND s.attname = a.attname
+      AND NOT s.inherited)
+FROM pg_attribute a
+JOIN pg_type t ON t.oid = a.atttypid
+JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+"""
+_INDEXES = """
+SELECT i.indisunique AND i.indimmediate, array(
+    SELECT (SELECT attname FROM pg_attribute WHERE attrelid = i.indrelid AND attnum = i.indkey[n] AND attnum <> 0)::text
+    FROM generate_series(0, i.indnkeyatts - 1) n ORDER BY n)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+WHERE i.indrelid = {oid} AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree'
+"""
+_NAMES = """
+SELECT CASE WHEN pg_table_is_visible(c.oid) THEN relname ELSE nspname || '.' || relname END::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname <> 'information_schema' AND nspname !~ '^pg_' LIMIT 10000
+"""

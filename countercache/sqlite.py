@@ -1,0 +1,263 @@
+"""SQLite: opened read-only, one read transaction, the deadline kept by a progress handler.
+
+A column may hold anything in any row, so figures are added in two ways. What is a whole number of hundredths that fits
+is added by SQLite itself, as integers (see `sql`); the rest goes to the aggregate `countercache_sum` here, which adds
+decimals and counts what is no number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
+
+from countercache.database import Database, Refused, Row, Target, describe_number
+from countercache.errors import ConfigError, DatabaseError, DatabaseUnreachable, DeadlineExceeded
+from countercache.formula import EXACT
+from countercache.states import Reason
+from countercache.tables import MAX_DIGITS, Column, Kind, Table
+
+_TICK = 50_000
+"""Instructions of SQLite's machine between two looks at the clock: a few milliseconds."""
+
+_NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?[ \t\r\n]*")
+
+
+def number(value: object) -> Decimal | None:
+    """A value as the decimal that it prints as; `None` where it is no finite number."""
+    if isinstance(value, int):
+        return Decimal(value)
+    if isinstance(value, float):
+        result = Decimal(repr(value))
+        return result if result.is_finite() else None
+    if isinstance(value, str) and len(value) <= MAX_DIGITS and _NUMBER.fullmatch(value):
+        return Decimal(value.strip())
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return number(value) is not None
+
+
+class _Sum:
+    """The aggregate: `sum count rejected` of the values it was given, as text."""
+
+    def __init__(self) -> None:
+        self._sum = Decimal(0)
+        self._count = 0
+        self._rejected = 0
+
+    def step(self, value: object) -> None:
+        """Take a value; NULL is none."""
+        if value is None:
+            return
+        found = number(value)
+        if found is None:
+            self._rejected += 1
+        else:
+            self._sum = EXACT.add(self._sum, found)
+            self._count += 1
+
+    def finalize(self) -> str:
+        """The result."""
+        return f"{self._sum} {self._count} {self._rejected}"
+
+
+class SQLiteTarget(Target):
+    """A database file."""
+
+    def open(self, deadline: float) -> SQLite:
+        """Open the file read-only and take the snapshot."""
+        path = self.url.database
+        if not path or path == ":memory:":
+            hint = "give the path of a file: sqlite:///PATH"
+            raise ConfigError(f"database {self.name} is in memory, which nobody else can read", hint=hint)
+        file = Path(path.removeprefix("file:"))
+        if not file.is_file():
+            hint = "check the path in its url: three slashes begin a relative one, four an absolute one"
+            raise DatabaseUnreachable(f"database {self.name}: there is no file {str(file)!r}", hint=hint)
+        database = SQLite(self, deadline, f"file:{quote(str(file.absolute()))}?mode=ro")
+        database.begin()
+        return database
+
+
+class SQLite(Database):
+    """An SQLite connection in its transaction."""
+
+    kind = "sqlite"
+
+    def __init__(self, target: SQLiteTarget, deadline: float, uri: str) -> None:
+        super().__init__(target, deadline)
+        self._stop_at = deadline
+        self._limit: float | None = None
+        busy = min(target.settings.lock_timeout, self.left())
+        with self._errors():
+            self._connection = sqlite3.connect(
+                uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False
+            )
+            self._connection.set_progress_handler(lambda: time.monotonic() >= self._stop_at, _TICK)
+            self._connection.create_aggregate("countercache_sum", 1, _Sum)  # type: ignore[arg-type]
+            self._connection.create_function("countercache_is_number", 1, _is_number, deterministic=True)
+
+    def begin(self) -> None:
+        """Begin the transaction; the first look at the file makes the snapshot."""
+        for statement in ("PRAGMA query_only = 1", "BEGIN", "SELECT count(*) FROM sqlite_master"):
+            self.rows(statement)
+
+    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - SQLite always sorts
+        """All rows of a statement."""
+        self._set_limit(None)
+        with self._errors():
+            return self._connection.execute(statement).fetchall()
+
+    def stream(self, statement: str) -> Iterator[Row]:
+        """The rows of a statement as SQLite finds them."""
+        self._set_limit(None)
+        with self._errors():
+            yield from self._connection.execute(statement)
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Nothing to do: an SQLite statement that fails leaves the transaction as it was."""
+        yield
+
+    def number(self, statement: str, limit: float | None) -> Decimal:
+        """The one number of a query: at most two rows of it are asked for."""
+        self._set_limit(limit)
+        with self._errors(), self._own_sql():
+            cursor = self._connection.execute(statement)
+            columns = len(cursor.description or ())
+            values = [row[0] for row in cursor.fetchmany(2)]
+            cursor.close()
+        value = values[0] if len(values) == 1 and columns == 1 else None
+        if isinstance(value, (int, float)):
+            found = number(value)
+            if found is not None:
+                return found
+        types = [f"{type(value).__name__} {value!r}"[:60]]
+        raise Refused(Reason.SQL, describe_number(values, columns, types))
+
+    def parse(self, statement: str) -> None:
+        """EXPLAIN the query."""
+        self._set_limit(None)
+        with self._errors(), self._own_sql():
+            self._connection.execute(f"EXPLAIN {statement}").fetchall()
+
+    def describe(self, name: Sequence[str]) -> Table | None:
+        """The table from SQLite's own pragmas."""
+        table, schema = _text(name[-1]), _text(name[0]) if len(name) > 1 else "NULL"
+        found = self.rows(f'SELECT name, type, "notnull", pk FROM pragma_table_xinfo({table}, {schema})')  # noqa: S608
+        if not found:
+            return None
+        columns = {column: Column(column, type_, Kind.ANY, not required) for column, type_, required, _ in found}
+        keys = [column for column, _, _, pk in found if pk]
+        unique: list[frozenset[str]] = []
+        leading: set[str] = set()
+        rowid = None
+        if len(keys) == 1 and columns[keys[0]].type.upper() == "INTEGER":
+            rowid = keys[0]
+            unique.append(frozenset(keys))
+            leading.add(rowid)
+        indexes = self.rows(f'SELECT name, "unique" FROM pragma_index_list({table}, {schema}) WHERE NOT partial')  # noqa: S608
+        for index, is_unique in indexes:
+            query = f"SELECT name FROM pragma_index_info({_text(index)}, {schema}) ORDER BY seqno"  # noqa: S608 - quoted
+            names = [column for (column,) in self.rows(query)]
+            if names and names[0] is not None:
+                leading.add(names[0])
+            if is_unique and None not in names:
+                unique.append(frozenset(names))
+        # A column may take the name of the rowid, which then has none.
+        hidden = any(column.lower() == "rowid" for column in columns) and (rowid or "").lower() != "rowid"
+        highest = None if hidden else self._highest_rowid(name)
+        return Table(tuple(name), columns, highest, highest, tuple(unique), frozenset(leading), frozenset(), rowid)
+
+    def scratch(self, statements: Sequence[str]) -> None:
+        """Run statements that make temporary tables; the file itself is open for reading only."""
+        self.rows("PRAGMA query_only = 0")
+        try:
+            for statement in statements:
+                self.rows(statement)
+        finally:
+            self.rows("PRAGMA query_only = 1")
+
+    def table_names(self) -> list[str]:
+        """The tables and views of the file."""
+        return [name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+
+    def cancel(self) -> None:
+        """Interrupt the running statement."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _highest_rowid(self, name: Sequence[str]) -> int | None:
+        """The largest rowid: about how many rows the table has. A view has none, and some tables neither."""
+        quoted = ".".join('"' + part.replace('"', '""') + '"' for part in name)
+        try:
+            found = self.rows(f"SELECT max(rowid) FROM {quoted}")  # noqa: S608 - quoted above
+        except Refused:
+            return None
+        return found[0][0] or 0 if isinstance(found[0][0], (int, type(None))) else None
+
+    def _set_limit(self, limit: float | None) -> None:
+        left = self.left()
+        self._limit = limit if limit is not None and limit < left else None
+        self._stop_at = time.monotonic() + self._limit if self._limit is not None else self.deadline
+
+    @contextlib.contextmanager
+    def _own_sql(self) -> Iterator[None]:
+        """Let somebody's own SQL read, and nothing else: not even end the transaction."""
+        self._connection.set_authorizer(_authorize)
+        try:
+            yield
+        finally:
+            self._connection.set_authorizer(None)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        name = self.target.name
+        text = self.target.clean(str(error))
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code == "SQLITE_INTERRUPT" or text == "interrupted":
+            if self._limit is not None and time.monotonic() < self.deadline:
+                raise Refused(Reason.TIMEOUT, f"the query took more than {self._limit:g} s") from error
+            raise DeadlineExceeded(f"the time for database {name} is over") from error
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            hint = "look for the process that writes to it, or raise lock_timeout"
+            raise DatabaseError(f"database {name} is locked by another process", hint=hint) from error
+        if code == "SQLITE_NOTADB":
+            raise DatabaseUnreachable(f"database {name}: {self._file()} is no SQLite database") from error
+        if code.startswith("SQLITE_CANTOPEN"):
+            hint = "check its permissions, and those of its directory"
+            raise DatabaseUnreachable(f"database {name}: {self._file()} cannot be opened", hint=hint) from error
+        if code.startswith("SQLITE_READONLY") or code == "SQLITE_AUTH":
+            raise Refused(Reason.SQL, f"the statement does more than read, which is refused: {text}") from error
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_NOMEM")):
+            raise DatabaseError(f"database {name} cannot be read: {text}") from error
+        raise Refused(Reason.SQL, text) from error
+
+    def _file(self) -> str:
+        return repr(self.target.url.database)
+
+
+def _authorize(action: int, *_: object) -> int:
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+    return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,351 @@
+"""Cells in Redis: written under a lease, read for everybody.
+
+A run's results go out with `write`, values and failures alike; `read` takes what is needed to tell the state of any
+cell, in two round trips however many there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+import msgspec
+import redis
+
+from countercache import connection
+from countercache.breaker import Backoff
+from countercache.connection import Keys, cell_of, integer, member, seconds, wrapped
+from countercache.events import short
+from countercache.locks import Lease, lock_of
+from countercache.owner import verdict
+from countercache.publish import Published
+from countercache.results import CellView, RunView, StatusResult
+from countercache.settings import Settings
+from countercache.states import (
+    EACH,
+    Attempt,
+    Cell,
+    CellId,
+    Computed,
+    Coverage,
+    Failure,
+    Lock,
+    Reason,
+    State,
+    configured_cells,
+    derive,
+)
+
+_CELLS_A_WRITE = 1000
+_CELLS_A_READ = 250  # in one script: a few ms during which the server serves nobody else
+_OF_FAILURES = ("reason", "error", "failed_at", "failures", "next_attempt")
+
+
+Said = TypeVar("Said")
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """How one cell ended, ready to be stored: what was computed, and for a value its text, freshness and plain keys.
+
+    `fresh_for`: seconds until it is stale; none: never.
+    """
+
+    computed: Computed
+    display: str = ""
+    fresh_for: float | None = None
+    published: tuple[Published, ...] = ()
+
+
+class Slow(msgspec.Struct, frozen=True):
+    """A counter that took so long that somebody should know, and how long, in words."""
+
+    counter: str
+    message: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What Redis had at one moment (`now`, by its clock): the configured cells, and what tells their state.
+
+    `known` is every cell that is stored, also of counters that are no longer configured.
+    """
+
+    now: float
+    ids: tuple[CellId, ...]
+    cells: Mapping[CellId, Cell]
+    known: frozenset[CellId]
+    locks: tuple[Lock, ...]
+    attempts: Mapping[str, Attempt]
+
+    def view(self, cell_id: CellId, name: str) -> CellView:
+        """A cell with its state; `name` is what people call its counter."""
+        cell = self.cells.get(cell_id)
+        state, failure = derive(cell, cell_id.counter, self.locks, self.attempts, self.now)
+        age = None if cell is None or cell.computed_at is None else max(0.0, self.now - cell.computed_at)
+        retry_in = cell.next_attempt - self.now if cell and state is State.ERROR and cell.next_attempt else 0.0
+        return CellView(cell_id, name, state, failure, cell, age, retry_in if retry_in > 0 else None)
+
+
+def write(
+    lease: Lease,
+    entries: Sequence[Publication],
+    done: Sequence[str] = (),
+    *,
+    slow: Sequence[Slow] = (),
+    backoff: Backoff | None = None,
+) -> tuple[CellId, ...]:
+    """Stores how cells ended, values and failures, and that the counters `done` have ended with them.
+
+    A value replaces all that was stored of its cell; a failure stays beside the last value, and with `backoff` puts the
+    next attempt off where it is one of many in a row. `slow` is for the log. The same entries may be written again
+    after a lost reply. Returns the cells that were left alone because a newer run has written them (one of another
+    lock, when a counter has moved to another database). One round trip for each 1,000 cells.
+
+    Raises `LockLost` when the lock is no longer ours (nothing of that round trip is stored) and `RedisUnreachable`.
+    """
+    refused: list[CellId] = []
+    keys = lease.keys
+    for position in range(0, max(1, len(entries)), _CELLS_A_WRITE):
+        chunk = entries[position : position + _CELLS_A_WRITE]
+        last = position + _CELLS_A_WRITE >= len(entries)
+        answer = connection.run(
+            lease.client,
+            "write",
+            (lease.key, keys.cleared(lease.id), keys.began, keys.index, keys.events),
+            lease.id,
+            lease.fence,
+            lease.name,
+            lease.who,
+            msgspec.json.encode(_document(keys, chunk, done if last else (), slow, backoff)).decode(),
+            keys.keep,
+        )
+        if answer[0] != "written":
+            raise lease.lost(answer[0])
+        lease.tell(answer[2])
+        refused += filter(None, map(cell_of, answer[1]))
+    return tuple(refused)
+
+
+def read(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable[str] = ()) -> Snapshot:
+    """The configured cells of `counters` (none given: of all) and what tells their state, in two round trips."""
+    with wrapped(client):
+        pipe = client.pipeline(transaction=True)  # so that no lock ends between its reading and that of its attempts
+        pipe.time()
+        pipe.hgetall(keys.began)
+        pipe.smembers(keys.index)
+        for name in settings.databases:
+            pipe.hgetall(keys.lock(name))
+            pipe.pttl(keys.lock(name))
+        clock, began, index, *rest = pipe.execute()
+    locks = tuple(
+        lock_of(keys, name, fields, ttl)
+        for name, fields, ttl in zip(settings.databases, rest[::2], rest[1::2], strict=True)
+        if fields
+    )
+    known = frozenset(filter(None, map(cell_of, index)))
+    ids = tuple(configured_cells(settings, known, counters))
+    return Snapshot(
+        now=clock[0] + clock[1] / 1e6,
+        ids=ids,
+        cells=cells(client, keys, ids),
+        known=known,
+        locks=locks,
+        attempts={counter: _attempt(text) for counter, text in began.items()},
+    )
+
+
+def status(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable[str] = ()) -> StatusResult:
+    """The state of the configured cells of `counters` (none given: of all), and every run in flight."""
+    seen = read(client, keys, settings, counters)
+    views = (seen.view(id_, settings.counters[id_.counter].name or id_.counter) for id_ in seen.ids)
+    runs = (
+        RunView(
+            lock.name,
+            lock.progress,
+            max(0.0, seen.now - lock.acquired),
+            max(0.0, lock.deadline - seen.now),
+            verdict(lock)[0],
+        )
+        for lock in seen.locks
+        if lock.ttl is not None
+    )
+    return StatusResult(settings.namespace, tuple(views), tuple(runs))
+
+
+def _document(
+    keys: Keys, entries: Sequence[Publication], done: Sequence[str], slow: Sequence[Slow], backoff: Backoff | None
+) -> dict[str, Any]:
+    """What the script `write` is given."""
+    real = (entry.computed.cell for entry in entries if entry.computed.cell.period != EACH)
+    replaced = dict.fromkeys(CellId(cell.counter, cell.group, EACH) for cell in real)
+    document = {
+        "cells": [
+            _failure(keys, entry, failure) if (failure := entry.computed.failure) else _value(keys, entry)
+            for entry in entries
+        ],
+        "drop": [(keys.cell(cell), member(cell)) for cell in replaced],
+        "done": done,
+        "failed": _told(entries),
+        "slow": _grouped((each.message, each.counter) for each in slow),
+    }
+    if backoff:
+        document["breaker"] = {"failures": backoff.failures, "waits": [int(wait * 1e6) for wait in backoff.waits]}
+    return document
+
+
+def _told(entries: Sequence[Publication]) -> list[tuple[str, str, str, list[str]]]:
+    """What is said of failures in the log: each once with all the counters that it hit, of a counter its first one.
+
+    That the run was told to stop is said of the run.
+    """
+    first: dict[str, Failure] = {}
+    for entry in entries:
+        if failure := entry.computed.failure:
+            first.setdefault(entry.computed.cell.counter, failure)
+    told = _grouped((failure, counter) for counter, failure in first.items() if failure.reason is not Reason.CANCELLED)
+    return [
+        (*_EVENTS.get(failure.reason, ("counter", "failed")), f"{failure.reason}: {short(failure.message)}", counters)
+        for failure, counters in told
+    ]
+
+
+_EVENTS = {Reason.TIMEOUT: ("timeout", "fired")}
+
+
+def _grouped(pairs: Iterable[tuple[Said, str]]) -> list[tuple[Said, list[str]]]:
+    """What is said, each once, with all the counters of which it is said."""
+    groups: dict[Said, list[str]] = {}
+    for said, counter in pairs:
+        groups.setdefault(said, []).append(counter)
+    return list(groups.items())
+
+
+def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
+    found = entry.computed
+    coverage = found.coverage
+    fields = {
+        "value": _plain(found.value),
+        "display": entry.display,
+        "previous": _plain(found.previous),
+        "change": _plain(found.change),
+        "reported": coverage and str(coverage.reported),
+        "entities": coverage and str(coverage.entities),
+        "rejected": str(found.rejected),
+        "label": found.label,
+        "duration": f"{found.duration:.6f}",
+    }
+    document: dict[str, Any] = {
+        "key": keys.cell(found.cell),
+        "member": member(found.cell),
+        "counter": found.cell.counter,
+        "fields": [part for name, text in fields.items() if text is not None for part in (name, text)],
+        "absent": [*_OF_FAILURES, "fresh_until", *(name for name, text in fields.items() if text is None)],
+    }
+    if entry.fresh_for is not None:
+        document["fresh"] = int(entry.fresh_for * 1e6)
+    document["publish"] = [
+        (plain.key, plain.value, 0 if plain.ttl is None else max(1, int(plain.ttl * 1000))) for plain in entry.published
+    ]
+    return document
+
+
+def _failure(keys: Keys, entry: Publication, failure: Failure) -> dict[str, Any]:
+    found = entry.computed
+    return {
+        "key": keys.cell(found.cell),
+        "member": member(found.cell),
+        "counter": found.cell.counter,
+        "label": found.label,
+        "reason": failure.reason,
+        "error": short(failure.message),
+        "counts": failure.reason is not Reason.CANCELLED,
+    }
+
+
+def _plain(number: Decimal | None) -> str | None:
+    """A number without an exponent, which every language reads."""
+    return None if number is None else format(number, "f")
+
+
+def cells(client: redis.Redis, keys: Keys, ids: Sequence[CellId]) -> dict[CellId, Cell]:
+    """The cells of `ids` that are stored."""
+    if not ids:
+        return {}
+    text = connection.script("cells").text
+    with wrapped(client):
+        pipe = client.pipeline(transaction=False)
+        for position in range(0, len(ids), _CELLS_A_READ):
+            chunk = [keys.cell(id_) for id_ in ids[position : position + _CELLS_A_READ]]
+            pipe.eval(text, len(chunk), *chunk)
+        answers = pipe.execute()
+    found = zip(ids, (fields for answer in answers for fields in _hashes(answer)), strict=True)
+    return {id_: _cell(id_, fields) for id_, fields in found if fields}
+
+
+def _hashes(answer: str) -> Iterator[dict[str, str]]:
+    """The objects of an answer of the script `cells`."""
+    try:
+        return iter(_decode(answer))
+    except msgspec.DecodeError:
+        # Bytes that are no UTF-8, which the client has turned into `\\xNN`: which JSON does not know.
+        return iter(_decode(re.sub(r"\\(.)", lambda match: match[0] if match[1] != "x" else r"\\x", answer)))
+
+
+_decode = msgspec.json.Decoder(list[dict[str, str]]).decode
+
+
+def _cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
+    """A cell from its hash. What is no number (nobody but us should write there) is a failure of the cell."""
+    value = _decimal(fields.get("value"))
+    failure = None
+    if "reason" in fields:
+        failure = Failure(_reason(fields["reason"]), fields.get("error", ""))
+    elif value is None:
+        failure = Failure(Reason.REDIS, f"the stored value is no number: {fields.get('value')!r:.60}")
+    return Cell(
+        id=id_,
+        label=fields.get("label", ""),
+        fence=integer(fields.get("fence")),
+        value=value,
+        display=fields.get("display", ""),
+        previous=_decimal(fields.get("previous")),
+        change=_decimal(fields.get("change")),
+        coverage=Coverage(integer(fields["reported"]), integer(fields.get("entities")))
+        if "reported" in fields
+        else None,
+        rejected=integer(fields.get("rejected")),
+        computed_at=_moment(fields.get("computed_at")),
+        fresh_until=_moment(fields.get("fresh_until")),
+        duration=float(_decimal(fields.get("duration")) or 0),
+        run=fields.get("run", ""),
+        failure=failure,
+        failed_at=_moment(fields.get("failed_at")),
+        failures=integer(fields.get("failures")),
+        next_attempt=_moment(fields.get("next_attempt")),
+    )
+
+
+def _moment(text: str | None) -> float | None:
+    return seconds(text) if text else None
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    try:
+        number = Decimal(text or "")
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _attempt(text: str) -> Attempt:
+    fence, _, reason = text.partition(" ")
+    return Attempt(integer(fence), _reason(reason) if reason else Reason.ABANDONED)
+
+
+def _reason(text: str) -> Reason:
+    """A reason as stored; one that this version does not know is Redis's."""
+    return Reason(text) if text in _REASONS else Reason.REDIS
+
+
+_REASONS = frozenset(Reason)

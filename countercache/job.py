@@ -1,0 +1,348 @@
+"""One job of a run: what its worker reports becomes cells in Redis, under its lease, and its end becomes an outcome.
+
+A `Job` is a `guard.Ward`. What the worker finished waits in `_pending` until a beat has written it: all that came at
+once goes in one write, and what Redis did not take is tried again until the lease's own time is over, and no longer: a
+holder that cannot renew counts its lease from before it asked for it, and stops by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countercache import events, locks, store
+from countercache.breaker import backoff
+from countercache.connection import Keys
+from countercache.display import display
+from countercache.durations import duration_text, rough_text
+from countercache.errors import (
+    EXIT_LOCKED,
+    EXIT_OK,
+    CountercacheError,
+    LockHeld,
+    LockLost,
+    RedisError,
+    RedisUnreachable,
+)
+from countercache.guard import Ending, Worker
+from countercache.locks import Lease
+from countercache.messages import COMPUTE, Ended, Finished, Go, Progressed, decode_report, encode
+from countercache.outcome import job_exit_code, run_ended
+from countercache.publish import published
+from countercache.results import CellView, CounterOutcome, JobOutcome
+from countercache.settings import Settings
+from countercache.states import (
+    Category,
+    CellId,
+    Computed,
+    Event,
+    Failure,
+    Level,
+    Owner,
+    Progress,
+    Reason,
+    configured_cells,
+)
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+POLL = 0.25
+"""Seconds between two attempts at a lock that is waited for."""
+
+SLACK = 0.1
+"""Seconds before the deadline within which a lease that is over is not lost: it never goes beyond the deadline."""
+
+RETRY = 0.25
+"""Seconds before a write that Redis did not answer is tried again."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What one job is to do, and within which limits (seconds)."""
+
+    database: str
+    counters: tuple[str, ...]
+    timeout: float
+    wait: float
+    batch_size: int | str
+
+
+class Silence:
+    """When Redis did not answer: what one job has waited for in vain, the others need not wait for at once again.
+
+    Each attempt may take a second, in which the guard does nothing else: a run of many jobs has no time for one each.
+    """
+
+    def __init__(self) -> None:
+        self._error: RedisUnreachable | None = None
+        self._until = 0.0
+
+    def check(self) -> None:
+        """Raises the last `RedisUnreachable` again, for a moment after it."""
+        if self._error and time.monotonic() < self._until:
+            raise self._error
+
+    def note(self, error: RedisUnreachable) -> None:
+        """Take note that Redis has not answered."""
+        if error is not self._error:
+            self._error, self._until = error, time.monotonic() + RETRY
+
+
+class Base(msgspec.Struct, frozen=True):
+    """What the jobs of a run share: where the results go, who the run is, the cells that Redis has of it already (they
+    tell the periods of counters over each period), who hears of the run's events, and when Redis did not answer.
+    """
+
+    redis: Redis
+    keys: Keys
+    owner: Owner
+    known: frozenset[CellId]
+    log: Callable[[Event], None] = locks.unheard
+    silence: Silence = msgspec.field(default_factory=Silence)
+
+
+class Job:
+    """The job of one database: waits for its lock, holds the lease, stores the results, records the end."""
+
+    def __init__(self, settings: Settings, base: Base, task: Task, worker: Worker) -> None:
+        self.task = task
+        self.id = uuid.uuid4().hex
+        self.lease: Lease | None = None
+        self.held: LockHeld | None = None
+        self.began = time.monotonic()
+        self.deadline = math.inf
+        self.duration = 0.0
+        self.progress = Progress("waiting for the lock")
+        self.failure: Failure | None = None
+        self.finished: dict[str, Finished] = {}
+        self._settings = settings
+        self._base = base
+        self._worker = worker
+        self._pending: list[Finished] = []
+        self._give_up_at = self.began + task.wait
+        self._renew_at = 0.0
+        self._worker_done = False
+        self._out_of_reach = False
+        # Chance keeps hosts apart; one draw a job keeps counters together that failed together.
+        self._backoff = backoff(settings.breaker, random.random())  # noqa: S311 - no secret
+
+    def done(self) -> bool:
+        """Whether the worker has ended and all that it found is stored."""
+        return self._worker_done and not self._pending
+
+    def receive(self, line: bytes) -> None:
+        """Take a report of the worker's."""
+        match decode_report(line):
+            case Progressed(progress):
+                self.progress = progress
+            case Finished() as finished:
+                self._pending.append(finished)
+            case Ended(failure):
+                self._worker_done = True
+                self.failure = failure
+
+    def closed(self, status: int) -> None:
+        """The worker is gone; if it did not say that it ended, that is the failure."""
+        if not self._worker_done:
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            self.failure = Failure(Reason.WORKER, f"the worker process died ({how}) before it had ended")
+            self._worker_done = True
+
+    def beat(self) -> float | None:
+        """Get the lock, store what has come, renew the lease: what is due. `None` when the lease is lost."""
+        try:
+            self._base.silence.check()
+            return self._acquire() if self.lease is None else self._tend(self.lease)
+        except LockLost as lost:
+            if time.monotonic() > self.deadline - SLACK:
+                return self.deadline
+            self.failure = Failure(lost.reason, str(lost))
+        except RedisUnreachable as error:
+            self._base.silence.note(error)
+            if self.lease and self.lease.alive():
+                return min(time.monotonic() + RETRY, self.lease.until)
+            if time.monotonic() > self.deadline - SLACK:
+                return self.deadline
+            reason = Reason.LOCK_LOST if self.lease else Reason.UNREACHABLE
+            self.failure = Failure(reason, str(error))
+            self._out_of_reach = True
+        except RedisError as error:
+            self.failure = Failure(Reason.REDIS, str(error))
+        return None
+
+    def _tend(self, lease: Lease) -> float:
+        if not lease.alive():
+            raise lease.lost("missing")
+        self._store(lease)
+        if time.monotonic() >= self._renew_at:
+            lease.renew(self.progress)
+            self._renew_at = time.monotonic() + self._settings.agent.lease / 3
+        return self._renew_at
+
+    def end(self, ending: Ending) -> None:
+        """Record how it ended: what is complete is stored, the counters that are not get the reason."""
+        self.duration = time.monotonic() - self.began
+        if ending is Ending.TIMEOUT:
+            message = f"not done within {self.task.timeout:g} s (last: {self.progress.phase})"
+            self.failure = Failure(Reason.TIMEOUT, message)
+        elif ending is Ending.SIGNAL:
+            self.failure = Failure(Reason.CANCELLED, "the run was told to stop by a signal")
+        if self.lease is None:
+            self._leave_unbegun()
+            return
+        lost = ending is Ending.LOST and self.failure and self.failure.reason in (Reason.LOCK_LOST, Reason.CLEARED)
+        for step in (self._mark_lost, self._leave) if lost else (self._store, self._fail_rest, self._leave):
+            try:
+                self._base.silence.check()
+                step(self.lease)
+            except CountercacheError as error:
+                if isinstance(error, RedisUnreachable):
+                    self._base.silence.note(error)
+                # Nothing is stuck: the lease ends by itself, and cells without an end then read as abandoned.
+                self.failure = self.failure or Failure(Reason.REDIS, str(error))
+                self._pending.clear()
+                if isinstance(error, RedisUnreachable) or step == self._leave:
+                    self._base.log(self._ending())
+                    return
+
+    def _leave(self, lease: Lease) -> None:
+        """Give the lock back and put the end of the run into the log; a Redis that is away is not asked again."""
+        if self._out_of_reach:
+            self._base.log(self._ending())
+        else:
+            lease.release(self._ending())
+
+    def _leave_unbegun(self) -> None:
+        """Put into the log why the run never began."""
+        event = self._ending()
+        if self.failure and self.failure.reason is Reason.LOCKED:
+            event = self._event(Level.WARNING, Category.LOCK, "refused", self.failure.message)
+        if not self._out_of_reach:
+            with suppress(RedisError):  # what is wrong with it is what the run failed of
+                events.record(self._base.redis, self._base.keys, event)
+        self._base.log(event)
+
+    def _ending(self) -> Event:
+        """How the run ended, for the log."""
+        counters = tuple(self._counter_outcome(name, ()) for name in self.task.counters)
+        level, action, message, failed = run_ended(counters, self.failure, self.duration)
+        return self._event(level, Category.RUN, action, message, failed)
+
+    def _event(
+        self, level: Level, category: Category, action: str, message: str, counters: tuple[str, ...] = ()
+    ) -> Event:
+        about = {"lock": self.task.database, "run": self.id, "by": locks.who(self._base.owner)}
+        return Event(level, category, action, message, counters, at=time.time(), **about)
+
+    def _mark_lost(self, lease: Lease) -> None:
+        """Say why the cells have no end. An operator's clearing has said it already; to a Redis that did not answer
+        for a whole lease nothing can be said.
+        """
+        if self.failure and self.failure.reason is Reason.LOCK_LOST and not self._out_of_reach:
+            lease.mark(Reason.LOCK_LOST)
+
+    def _acquire(self) -> float:
+        before = time.monotonic()
+        try:
+            self.lease = locks.acquire(
+                self._base.redis,
+                self._base.keys,
+                self.task.database,
+                id=self.id,
+                owner=self._base.owner,
+                counters=self.task.counters,
+                lease=self._settings.agent.lease,
+                budget=self.task.timeout,
+                log=self._base.log,
+            )
+        except LockHeld as held:
+            first, self.held = self.held is None, held
+            if time.monotonic() < self._give_up_at:
+                if first:
+                    self._base.log(self._event(Level.INFO, Category.LOCK, "waiting", str(held)))
+                return time.monotonic() + POLL
+            self.failure = Failure(Reason.LOCKED, str(held))
+            self._worker_done = True
+            return math.inf
+        self.held = None
+        self.began = before  # so that the deadline here is never later than the lock's own
+        self.deadline = self.began + self.task.timeout
+        self._renew_at = self.began + self._settings.agent.lease / 3
+        self.progress = Progress("connecting")
+        self._worker.go(encode(Go(COMPUTE, self.task.counters, self.deadline, self.task.batch_size)))
+        return self._renew_at
+
+    def _store(self, lease: Lease) -> None:
+        """Write all that is pending. A write that is repeated after a lost reply is known by its fence and accepted."""
+        if not self._pending:
+            return
+        entries = [entry for finished in self._pending for entry in self._entries(finished)]
+        slow = [said for finished in self._pending if (said := self._slow(finished))]
+        done = [finished.counter for finished in self._pending]
+        store.write(lease, entries, done, slow=slow, backoff=self._backoff)
+        self.finished.update({finished.counter: finished for finished in self._pending})
+        self._pending.clear()
+
+    def _slow(self, finished: Finished) -> store.Slow | None:
+        """The word of warning for a counter that took more than half of the time that it may take."""
+        limit = self._settings.counters[finished.counter].timeout or self.task.timeout
+        took = max((cell.duration for cell in finished.cells), default=0.0)
+        if took <= limit / 2:
+            return None
+        return store.Slow(finished.counter, f"took {rough_text(took)} of the {duration_text(limit)} that it may take")
+
+    def _entries(self, finished: Finished) -> Iterator[store.Publication]:
+        """What is written of a counter: each cell's value or failure, or the one failure of all its known cells."""
+        cells = finished.cells
+        if finished.failure:
+            ids = configured_cells(self._settings, self._base.known, (finished.counter,))
+            cells = tuple(Computed(id_, id_.period, failure=finished.failure) for id_ in ids)
+        settings = self._settings.counters[finished.counter]
+        for computed in cells:
+            if computed.value is None:
+                yield store.Publication(computed)
+            else:
+                text = display(computed.value, settings.format)
+                keys = published(self._settings.publish, computed, text, time.time())
+                yield store.Publication(computed, text, settings.fresh_for, keys)
+
+    def _fail_rest(self, lease: Lease) -> None:
+        """The counters that the worker did not finish get what stopped the job as their failure."""
+        if self.failure:
+            rest = [name for name in self.task.counters if name not in self.finished]
+            self._pending = [Finished(name, failure=self.failure) for name in rest]
+            self._store(lease)
+
+    def outcome(
+        self, views: Sequence[CellView], skipped: Sequence[CounterOutcome] = (), *, ok_if_locked: bool
+    ) -> JobOutcome:
+        """How it ended; `views` are the cells as they are stored now, `skipped` counters of its database not tried."""
+        counters = (*(self._counter_outcome(name, views) for name in self.task.counters), *skipped)
+        code = job_exit_code(counters, self.failure)
+        return JobOutcome(
+            database=self.task.database,
+            run=self.id,
+            counters=counters,
+            duration=self.duration,
+            failure=self.failure,
+            exit_code=EXIT_OK if code == EXIT_LOCKED and ok_if_locked else code,
+        )
+
+    def _counter_outcome(self, name: str, views: Sequence[CellView]) -> CounterOutcome:
+        cells = tuple(view for view in views if view.id.counter == name)
+        finished = self.finished.get(name)
+        if finished is None:
+            return CounterOutcome(name, cells, failures=(self.failure,) if self.failure else ())
+        failures = [cell.failure for cell in finished.cells if cell.failure]
+        if finished.failure:
+            failures.append(finished.failure)
+        return CounterOutcome(
+            name, cells, values=sum(cell.value is not None for cell in finished.cells), failures=tuple(failures)
+        )

@@ -1,0 +1,170 @@
+"""What a person or a script sees of a result: a table on a terminal, a line a row in a pipe, or a JSON document.
+
+stdout is the result, stderr what went wrong and what is to be known besides. Only `tables` and `progress` import rich,
+and are imported only where a terminal shows something.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from countercache.errors import CountercacheError, LockHeld
+    from countercache.render.log import Log
+    from countercache.render.progress import Bars
+    from countercache.states import Event, Progress
+
+PROGRAM = "countercache"
+LOG_FORMATS = ("text", "json")
+
+
+def show(result: object, *, as_json: bool = False, quiet: bool = False, log: str = "") -> int:
+    """Show the result of a command and return the exit code that it carries (0 if none). `quiet`: only trouble.
+
+    `log` is the form of the lines on stderr, where it is a log; what a run had to say is in that already.
+    """
+    from countercache.render import plain  # noqa: PLC0415 - not needed to show a version or help
+
+    exit_code: int = getattr(result, "exit_code", 0)
+    if quiet and not exit_code:
+        return exit_code
+    if as_json:
+        _write_document(result)
+    elif not quiet:
+        _write(result)
+    sys.stdout.flush()  # what cannot be written is this command's failure, and found out here
+    logged = log and hasattr(result, "jobs")
+    for note in () if logged else plain.notes(result):
+        say(note, log)
+    for problem in () if logged else plain.problems(result):
+        complain(problem, log)
+    return exit_code
+
+
+def follow(events: Iterable[Event], *, as_json: bool = False) -> None:
+    """Show events as they come: a line each, with `as_json` a document each."""
+    from countercache.render import log  # noqa: PLC0415 - not needed to show a version or help
+
+    coloured = sys.stdout.isatty() and not as_json
+    for event in events:
+        if coloured:
+            from countercache.render import tables  # noqa: PLC0415 - rich is for terminals only
+
+            console(sys.stdout).print(tables.event_line(event), soft_wrap=True)
+        else:
+            _line(log.line(event, log.JSON if as_json else log.TEXT))
+        sys.stdout.flush()
+
+
+def show_error(error: CountercacheError, exit_code: int, *, as_json: bool = False, log: str = "") -> None:
+    """Show why a command failed: one line on stderr, and with `as_json` a document on stdout besides."""
+    if as_json:
+        from countercache.render import documents  # noqa: PLC0415
+
+        _line(documents.encode(documents.error(error, exit_code), indent=sys.stdout.isatty()))
+    complain(str(error), log)
+
+
+def show_traceback(error: Exception) -> None:
+    """Where the error came from, on stderr, without secrets and with nothing that a terminal obeys."""
+    import traceback  # noqa: PLC0415
+
+    from countercache.redact import redact  # noqa: PLC0415
+    from countercache.render import text  # noqa: PLC0415
+
+    for line in redact("".join(traceback.format_exception(error))).splitlines():
+        sys.stderr.write(f"{text.escape(line)}\n")
+
+
+def complain(line: str, log: str = "") -> None:
+    """One line on stderr: something failed."""
+    _to_stderr(line, "error: ", "bold red", log)
+
+
+def say(line: str, log: str = "") -> None:
+    """One line on stderr: good to know."""
+    _to_stderr(line, "", "", log)
+
+
+class Silent:
+    """An observer of a run that shows nothing."""
+
+    def progress(self, database: str, progress: Progress, elapsed: float, remaining: float) -> None:
+        """Show nothing."""
+
+    def waiting(self, database: str, held: LockHeld) -> None:
+        """Show nothing."""
+
+    def event(self, event: Event) -> None:
+        """Show nothing."""
+
+
+@contextmanager
+def observer(*, shown: bool = True, quiet: bool = False, log: str = "") -> Iterator[Bars | Log | Silent]:
+    """Who shows a run while it runs: a `log` in that form, of errors alone when `quiet`; else bars, when stderr is a
+    terminal and they are to be `shown`.
+    """
+    if log:
+        from countercache.render.log import Log  # noqa: PLC0415 - not needed to show a version or help
+
+        yield Log(log, quiet=quiet)
+        return
+    if quiet or not (shown and sys.stderr.isatty()):
+        yield Silent()
+        return
+    from countercache.render.progress import Bars  # noqa: PLC0415 - rich is for terminals only
+
+    with Bars(console(sys.stderr)) as bars:
+        yield bars
+
+
+def console(stream: TextIO) -> Console:
+    """A rich console on the stream that reads nothing as markup, emoji or numbers to highlight."""
+    from rich.console import Console  # noqa: PLC0415 - rich is for terminals only
+
+    return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def _write(result: object) -> None:
+    if sys.stdout.isatty():
+        from countercache.render import tables  # noqa: PLC0415 - rich is for terminals only
+
+        tables.show(console(sys.stdout), result)
+    else:
+        from countercache.render import plain  # noqa: PLC0415
+
+        sys.stdout.writelines(f"{line}\n" for line in plain.lines(result))
+
+
+def _write_document(result: object) -> None:
+    from countercache.render import documents  # noqa: PLC0415
+
+    _line(documents.encode(documents.document(result), indent=sys.stdout.isatty()))
+
+
+def _line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _to_stderr(line: str, kind: str, style: str, log: str) -> None:
+    from countercache.redact import redact  # noqa: PLC0415
+    from countercache.render import text  # noqa: PLC0415
+
+    sys.stdout.flush()
+    if log:
+        from countercache.render.log import trouble  # noqa: PLC0415 - not needed to show a version or help
+
+        trouble(line, log, failed=bool(kind))
+        return
+    clean = text.escape(redact(line))
+    if kind and sys.stderr.isatty():
+        from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
+
+        console(sys.stderr).print(Text.assemble(f"{PROGRAM}: ", (kind, style), clean), soft_wrap=True)
+    else:
+        sys.stderr.write(f"{PROGRAM}: {kind}{clean}\n")

@@ -1,0 +1,364 @@
+"""A result → its JSON document. The key sets are a contract: `tests/unit/test_render.py` pins them.
+
+A key may be added under the same schema version; one that is removed or changes its meaning needs a new version. The
+documents are plain data; `encode` writes one so that a terminal shows it safely and a parser reads it without loss.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from countercache import results
+from countercache.redact import redact
+from countercache.render import foreign, mended, text
+from countercache.states import LATEST, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from countercache.errors import CountercacheError
+    from countercache.states import CellId, Event, Failure, Lock, Progress
+
+Document = dict[str, Any]
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
+
+MESSAGE_LIMIT = 2000
+"""Characters of a message from outside in a document."""
+
+
+def encode(document: Document, *, indent: bool) -> str:
+    r"""The document as JSON; characters that a terminal might obey are written as `\uXXXX`, so nothing is lost."""
+    written = json.dumps(document, ensure_ascii=False, indent=2 if indent else None)
+    if written.isascii() and "\x7f" not in written:
+        return written
+    # What is ASCII and unsafe, json.dumps has escaped already, but for DEL; a line break is the indentation's own.
+    return _NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1] if text.is_unsafe(match[0]) else match[0], written)
+
+
+@singledispatch
+def document(result: object) -> Document:
+    """The document of a result, beginning with its `schema`."""
+    raise TypeError(f"no document for {type(result).__name__}")
+
+
+@document.register
+def _(result: results.StatusResult) -> Document:
+    return {
+        "schema": "countercache.status/1",
+        "namespace": result.namespace,
+        "counter_states": [cell(view) for view in result.cells],
+        "runs": [
+            {"lock": run.lock}
+            | progress(run.progress)
+            | {"elapsed_seconds": _seconds(run.elapsed), "deadline_in_seconds": _seconds(run.deadline_in)}
+            | {"verdict": run.verdict}
+            for run in result.runs
+        ],
+    } | counts(result.cells)
+
+
+@document.register
+def _(result: results.WarmupResult) -> Document:
+    views = [view for job in result.jobs for outcome in job.counters for view in outcome.cells]
+    return {
+        "schema": "countercache.warmup/1",
+        "exit_code": result.exit_code,
+        "jobs": [
+            {
+                "database": job.database,
+                "run": job.run,
+                "exit_code": job.exit_code,
+                "duration_seconds": _seconds(job.duration),
+                "error": failure(job.failure),
+                "counters": [
+                    {
+                        "slug": outcome.counter,
+                        "cells": len(outcome.cells),
+                        "outcome": outcome.outcome,
+                        "values": outcome.values,
+                        "errors": [failure(each) for each in dict.fromkeys(outcome.failures)],
+                        "skipped": _skip(outcome.skipped),
+                    }
+                    for outcome in job.counters
+                ],
+            }
+            for job in result.jobs
+        ],
+        "counter_states": [cell(view) for view in views],
+        "notes": list(result.notes),
+    } | counts(views)
+
+
+@document.register
+def _(result: results.LocksResult) -> Document:
+    return {
+        "schema": "countercache.locks/1",
+        "locks": [
+            *(
+                lock(view.lock, view.lock.acquired + view.age)
+                | {"kind": view.kind, "verdict": view.verdict, "why": view.why, "age_seconds": _seconds(view.age)}
+                | {"type": "hash", "size": None, "preview": None, "idle_seconds": None}
+                for view in result.locks
+            ),
+            *map(foreign.document, result.foreign),
+        ],
+        "notes": list(result.notes),
+    }
+
+
+@document.register
+def _(result: results.ClearResult) -> Document:
+    return {
+        "schema": "countercache.clear/1",
+        "exit_code": result.exit_code,
+        "dry_run": result.dry_run,
+        "locks": [
+            *(
+                {
+                    "name": each.lock.name,
+                    "key": each.lock.key,
+                    "kind": "own",
+                    "id": each.lock.id,
+                    "fence": each.lock.fence,
+                    "owner": f"{each.lock.owner.user}@{each.lock.owner.host}",
+                    "pid": each.lock.owner.pid,
+                    "verdict": each.verdict,
+                    "cleared": each.cleared,
+                    "why": each.why,
+                }
+                for each in result.locks
+            ),
+            *map(foreign.cleared_document, result.foreign),
+        ],
+        "unknown": list(result.unknown),
+    }
+
+
+@document.register
+def _(result: results.CheckResult) -> Document:
+    checks = [{"subject": each.subject, "ok": each.ok, "message": each.message} for each in result.checks]
+    return {"schema": "countercache.check/1", "exit_code": result.exit_code, "checks": checks}
+
+
+@document.register
+def _(result: results.DoctorResult) -> Document:
+    found = Counter(each.health for each in result.findings)
+    return {
+        "schema": "countercache.doctor/1",
+        "exit_code": result.exit_code,
+        "findings": [
+            {
+                "area": each.area,
+                "subject": each.subject,
+                "health": each.health,
+                "seen": _said(each.seen),
+                "why": each.why,
+                "cure": _said(each.cure) or None,
+            }
+            for each in result.findings
+        ],
+    } | {health.value: found[health] for health in results.Health}
+
+
+@document.register
+def _(result: results.PlanResult) -> Document:
+    return {
+        "schema": "countercache.plan/1",
+        "exit_code": result.exit_code,
+        "cells": [_cell_id(each) for each in result.cells],
+        "steps": [{"database": step.database, "purpose": step.purpose, "sql": step.sql} for step in result.steps],
+        "errors": [{"slug": counter, "error": failure(each)} for counter, each in result.failures],
+    }
+
+
+@document.register
+def _(result: results.ConfigResult) -> Document:
+    return {"schema": "countercache.config/1", "path": result.path, "settings": result.settings}
+
+
+@document.register
+def _(result: results.EmbeddedStatus) -> Document:
+    return {
+        "schema": "countercache.embedded/1",
+        "running": result.running,
+        "socket": result.socket,
+        "directory": result.directory,
+        "pid": result.pid,
+        "version": result.version,
+        "memory_bytes": result.memory,
+        "keys": result.keys,
+    }
+
+
+@document.register
+def _(result: results.EmbeddedStopped) -> Document:
+    schema = "countercache.embedded-stop/1"
+    return {"schema": schema, "stopped": result.pid is not None, "pid": result.pid, "directory": result.directory}
+
+
+@document.register
+def _(result: results.DemoRun) -> Document:
+    made = result.made
+    return {
+        "schema": "countercache.demo/1",
+        "exit_code": result.exit_code,
+        "directory": made.directory,
+        "config": made.config,
+        "config_kept": made.config_kept,
+        "database": made.database,
+        "entities": made.entities,
+        "fields": made.fields,
+        "periods": made.periods,
+        "figures": made.figures,
+        "warmup": document(result.warmup),
+        "status": document(result.status),
+    }
+
+
+@document.register
+def _(result: results.EventsResult) -> Document:
+    return {"schema": "countercache.events/1", "events": [event(each) for each in result.events]}
+
+
+@document.register
+def _(result: results.RecoverResult) -> Document:
+    return mended.recover_document(result) | {"warmup": document(result.warmup) if result.warmup else None}
+
+
+@document.register
+def _(result: results.PruneResult) -> Document:
+    return mended.prune_document(result)
+
+
+def event(each: Event) -> Document:
+    """One event of the log."""
+    return {
+        "id": _short(each.id),
+        "time": text.moment(each.at) if each.at else None,
+        "level": _short(each.level),
+        "category": _short(each.category),
+        "action": _short(each.action),
+        "message": _said(each.message),
+        "counters": [_short(counter) for counter in each.counters],
+        "lock": _short(each.lock),
+        "run": _short(each.run),
+        "by": _short(each.by),
+    }
+
+
+def event_line(each: Event) -> Document:
+    """An event as a document of its own: a line of a log."""
+    return {"schema": "countercache.event/1"} | event(each)
+
+
+def error(problem: CountercacheError, exit_code: int) -> Document:
+    """The document of a command that failed."""
+    return {
+        "schema": "countercache.error/1",
+        "exit_code": exit_code,
+        "error": {"type": type(problem).__name__, "message": _said(problem.message), "hint": _said(problem.hint)},
+    }
+
+
+def cell(view: results.CellView) -> Document:
+    """A cell: what the web stack polled, and all that is known of it besides."""
+    stored = view.cell
+    return {
+        "slug": view.id.counter,
+        "name": view.name,
+        "group": view.id.group,
+        "period": _short(text.period(view)),
+        "latest": view.id.period == LATEST,
+        "state": view.state,
+        "value": text.number(stored.value) if stored and stored.value is not None else None,
+        "display_value": _short(text.display_value(view)),
+        "previous": text.number(stored.previous) if stored and stored.previous is not None else None,
+        "change_percent": (
+            text.number(text.rounded_percent(stored.change)) if stored and stored.change is not None else None
+        ),
+        "coverage": (
+            {"reported": stored.coverage.reported, "entities": stored.coverage.entities}
+            if stored and stored.coverage
+            else None
+        ),
+        "rejected": stored.rejected if stored else 0,
+        "computed_at": text.moment(stored.computed_at) if stored else None,
+        "age_seconds": _seconds(view.age),
+        "fresh_until": text.moment(stored.fresh_until) if stored else None,
+        "duration_seconds": _seconds(stored.duration) if stored and stored.computed_at is not None else None,
+        "run": stored.run if stored else None,
+        "error": failure(view.failure),
+        "failures": stored.failures if stored else 0,
+        "failed_at": text.moment(stored.failed_at) if stored else None,
+        "next_attempt": text.moment(stored.next_attempt) if stored else None,
+    }
+
+
+def lock(held: Lock, now: float) -> Document:
+    """A lock and its owner; `now` is the moment at which it was listed."""
+    return {
+        "name": held.name,
+        "key": held.key,
+        "id": held.id,
+        "fence": held.fence,
+        "owner": f"{held.owner.user}@{held.owner.host}",
+        "user": held.owner.user,
+        "host": held.owner.host,
+        "pid": held.owner.pid,
+        "command": _short(held.owner.command),
+        "version": held.owner.version,
+        "counters": list(held.counters),
+        "acquired": text.moment(held.acquired),
+        "ttl_seconds": _seconds(held.ttl),
+        "deadline_in_seconds": _seconds(held.deadline - now),
+        "progress": progress(held.progress),
+    }
+
+
+def counts(views: Iterable[results.CellView]) -> Document:
+    """How many cells are in each state."""
+    found = Counter(view.state for view in views)
+    return {state.value: found[state] for state in State}
+
+
+def progress(value: Progress) -> Document:
+    """How far a run is."""
+    return {"phase": value.phase, "done": value.done, "total": value.total}
+
+
+def failure(value: Failure | None) -> Document | None:
+    """Why there is no new value."""
+    return {"reason": value.reason, "message": _said(value.message)} if value else None
+
+
+def _skip(value: results.Skip | None) -> Document | None:
+    if value is None:
+        return None
+    return {
+        "failures": value.failures,
+        "until": text.moment(value.until),
+        "wait_seconds": _seconds(value.wait),
+        "error": failure(value.failure),
+    }
+
+
+def _cell_id(cell_id: CellId) -> Document:
+    return {"slug": cell_id.counter, "group": cell_id.group, "period": cell_id.period}
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= MESSAGE_LIMIT else value[: MESSAGE_LIMIT - 1] + "…"
+
+
+def _said(message: str) -> str:
+    """A message of a driver or of ours, without what nobody should see."""
+    return _short(redact(message))

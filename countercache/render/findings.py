@@ -1,0 +1,87 @@
+"""What `doctor` found, for a terminal: each part under its name, each thing with its sign, trouble with its cure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from countercache.render import text
+from countercache.render.shapes import Flow, Uncut
+from countercache.results import DoctorResult, Finding, Health
+
+SIGNS = {
+    Health.OK: ("✓", "green"),
+    Health.WARNING: ("!", "yellow"),
+    Health.WRONG: ("✗", "red"),
+    Health.UNKNOWN: ("?", "cyan"),
+}
+_WORDS = {Health.OK: "well", Health.WARNING: "to look into", Health.WRONG: "wrong", Health.UNKNOWN: "not seen"}
+_PROGRAMS = ("countercache ", "redis-cli ")
+_INDENT = 2
+
+
+def screen(result: DoctorResult) -> Iterator[RenderableType]:
+    """The parts of the screen, from top to bottom."""
+    for index, (area, findings) in enumerate(groupby(result.findings, lambda finding: finding.area)):
+        yield Text(("\n" if index else "") + text.escape(area), style="bold")
+        for finding in findings:
+            yield from _finding(finding)
+    found = Counter(finding.health for finding in result.findings)
+    yield Text("")
+    yield Flow(
+        Text(f"{sign} {found[health]} {_WORDS[health]}", style)
+        for health, (sign, style) in SIGNS.items()
+        if found[health]
+    )
+
+
+def _finding(finding: Finding) -> Iterator[RenderableType]:
+    """What was seen; where it is not well, why that matters and what mends it."""
+    sign, style = SIGNS[finding.health]
+    seen = Text(f"{text.escape(finding.subject, text.LIMIT)}: ", style="bold")
+    seen.append(text.escape(finding.seen, 1000), "not bold")
+    lines = Table.grid(padding=(0, 1, 0, 0))
+    lines.add_row(Text(sign, style=style), seen)
+    if finding.health is not Health.OK and finding.why:
+        lines.add_row("", Text(text.escape(finding.why, 1000), style="dim"))
+    yield lines
+    if finding.health is not Health.OK and finding.cure:
+        yield _cure(text.escape(finding.cure, 2000))
+
+
+def _cure(cure: str) -> RenderableType:
+    """What mends it: a command, with where to give it; or in words."""
+    place, colon, command = cure.partition(": ")
+    if not colon:
+        place, command = "", cure
+    if place or command.startswith(_PROGRAMS):
+        return Command(place, command)
+    return Padding(Text(cure), (0, 0, 0, _INDENT))
+
+
+class Command(Uncut):
+    """A command that is never broken, so that it can be copied whole: the terminal folds it if need be."""
+
+    def __init__(self, place: str, command: str) -> None:
+        self.place = f"{place}: " if place else ""
+        self.command = command
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        """The lines, for rich. Where it does not fit beside its place, it begins the next line."""
+        indent = " " * _INDENT
+        beside = cell_len(indent + self.place + self.command) <= options.max_width
+        if self.place:
+            yield Segment(indent + self.place)
+            if not beside:
+                yield Segment.line()
+        yield Segment(indent if not (self.place and beside) else "")
+        yield Segment(self.command, console.get_style("bold cyan"))
+        yield Segment.line()

@@ -1,0 +1,292 @@
+"""A result → lines for pipes and files: one line a row, TAB between columns, no header, nothing cut.
+
+`-` stands for what is not known, so that every row of a kind has as many columns and `awk` may split on any space but
+in the last ones. A line that begins with `#` is no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import singledispatch
+
+from countercache import results
+from countercache.breaker import words
+from countercache.redact import redact
+from countercache.render import foreign, mended, text, toml
+from countercache.states import Failure
+
+
+@singledispatch
+def lines(result: object) -> Iterator[str]:
+    """The lines of a result."""
+    raise TypeError(f"no lines for {type(result).__name__}")
+
+
+@lines.register
+def _(result: results.StatusResult) -> Iterator[str]:
+    for view in result.cells:
+        yield row([*_cell(view), text.age(view.age), text.remarks(view)])
+    for run in result.runs:
+        yield (
+            f"# run {text.escape(run.lock)}: {text.progress(run.progress)}, {text.duration(run.elapsed)} elapsed,"
+            f" {text.duration(run.deadline_in)} left"
+        )
+    for command, does in text.next_commands(result):
+        yield f"# {command}: {does}"
+
+
+@lines.register
+def _(result: results.WarmupResult) -> Iterator[str]:
+    for job in result.jobs:
+        for outcome in job.counters:
+            for view in outcome.cells:
+                took = text.duration(view.cell.duration) if view.cell and not view.failure else ""
+                yield row([*_cell(view), took, text.remarks(view)])
+
+
+@lines.register
+def _(result: results.LocksResult) -> Iterator[str]:
+    for view in result.locks:
+        lock = view.lock
+        yield row(
+            [
+                text.escape(lock.name),
+                text.escape(view.kind, text.LIMIT),
+                view.verdict,
+                f"{text.escape(lock.owner.user)}@{text.escape(lock.owner.host)}",
+                str(lock.owner.pid),
+                text.duration(view.age),
+                "none" if lock.ttl is None else text.duration(lock.ttl),
+                text.duration(lock.deadline - lock.acquired - view.age),
+                str(lock.fence),
+                text.escape(lock.id),
+                text.progress(lock.progress),
+                text.escape(lock.owner.command, text.LIMIT),
+                text.escape(view.why, text.LIMIT),
+            ]
+        )
+    yield from (row(foreign.columns(lock)) for lock in result.foreign)
+
+
+@lines.register
+def _(result: results.ClearResult) -> Iterator[str]:
+    for each in result.locks:
+        done = "cleared" if each.cleared else "left"
+        lock = each.lock
+        yield row([text.escape(lock.name), done, each.verdict, text.owner(lock), text.escape(each.why, text.LIMIT)])
+    yield from (row(foreign.cleared_columns(each)) for each in result.foreign)
+
+
+@lines.register
+def _(result: results.EventsResult) -> Iterator[str]:
+    for each in result.events:
+        yield row(
+            [
+                text.moment(each.at) or "",
+                *(text.escape(part, 40) for part in (each.level, each.category, each.action)),
+                text.listed(each.counters, len(each.counters)),
+                *(text.escape(part, text.LIMIT) for part in (each.lock, each.run, each.by)),
+                text.escape(redact(each.message), 2000),
+            ]
+        )
+
+
+@lines.register
+def _(result: results.RecoverResult) -> Iterator[str]:
+    yield from map(row, mended.recover_lines(result))
+
+
+@lines.register
+def _(result: results.PruneResult) -> Iterator[str]:
+    yield from map(row, mended.prune_lines(result))
+
+
+@lines.register
+def _(result: results.CheckResult) -> Iterator[str]:
+    for each in result.checks:
+        yield row(["ok" if each.ok else "FAILED", text.escape(each.subject), text.escape(each.message, 1000)])
+
+
+@lines.register
+def _(result: results.DoctorResult) -> Iterator[str]:
+    for each in result.findings:
+        told = [text.escape(part, 2000) for part in (each.area, each.subject, each.seen, each.cure, each.why)]
+        yield row([each.health, *told])
+
+
+@lines.register
+def _(result: results.PlanResult) -> Iterator[str]:
+    """SQL that can be run as it is: what it is for stands in comments."""
+    yield f"-- {text.count(len(result.cells), 'cell')}, {text.count(len(result.steps), 'query', 'queries')}"
+    for each in result.cells:
+        yield "-- cell: " + "  ".join(map(text.escape, (each.counter, each.group, each.period)))
+    for step in result.steps:
+        yield f"-- {text.escape(step.database)}: {text.escape(step.purpose)}"
+        yield from map(text.escape, f"{step.sql.strip().rstrip(';')};".splitlines())
+
+
+@lines.register
+def _(result: results.ConfigResult) -> Iterator[str]:
+    """TOML that could be used as it is, but for the secrets."""
+    yield f"# {text.escape(result.path or 'no file: all from the environment')}"
+    yield from toml.lines(result.settings)
+
+
+@lines.register
+def _(result: results.EmbeddedStatus) -> Iterator[str]:
+    yield row(["running" if result.running else "stopped", text.escape(result.socket), text.embedded(result)])
+
+
+@lines.register
+def _(result: results.EmbeddedStopped) -> Iterator[str]:
+    yield row(["stopped" if result.pid else "not running", text.escape(result.directory)])
+
+
+@lines.register
+def _(result: results.DemoRun) -> Iterator[str]:
+    yield from lines(result.status)
+
+
+def row(columns: Iterable[str]) -> str:
+    """One line; an empty column becomes `-`."""
+    return "\t".join(column or text.NOTHING for column in columns)
+
+
+def _cell(view: results.CellView) -> list[str]:
+    cell = view.cell
+    return [
+        text.escape(view.id.counter),
+        text.escape(view.id.group),
+        text.escape(text.period(view), text.LIMIT),
+        view.state,
+        text.value(view),
+        text.change(cell.change) if cell else "",
+        text.coverage(cell.coverage) if cell else "",
+    ]
+
+
+@singledispatch
+def notes(result: object) -> Iterator[str]:
+    """What is good to know besides, for stderr: one line each."""
+    del result
+    yield from ()
+
+
+@notes.register
+def _(result: results.WarmupResult) -> Iterator[str]:
+    yield from (text.escape(note, 1000) for note in result.notes)
+    skipped: dict[str, list[str]] = {}
+    for job in result.jobs:
+        for outcome in job.counters:
+            if outcome.skipped:
+                skipped.setdefault(words(outcome.skipped), []).append(outcome.counter)
+    for why, counters in skipped.items():
+        yield f"{text.listed(counters)}: {text.escape(why, 1000)}, or now with --force"
+
+
+@notes.register
+def _(result: results.LocksResult) -> Iterator[str]:
+    yield from (text.escape(note, 1000) for note in result.notes)
+
+
+@notes.register
+def _(result: results.ClearResult) -> Iterator[str]:
+    if result.dry_run:
+        yield "nothing was cleared: this was a dry run"
+
+
+@notes.register
+def _(result: results.RecoverResult) -> Iterator[str]:
+    yield from (text.escape(note, 1000) for note in result.notes)
+    if result.warmup:
+        yield from notes(result.warmup)
+    if result.dry_run and result.broken:
+        yield "nothing was done: this was a dry run"
+
+
+@notes.register
+def _(result: results.DemoRun) -> Iterator[str]:
+    yield from notes(result.warmup)
+
+
+@singledispatch
+def problems(result: object) -> Iterator[str]:
+    """What went wrong, for stderr: one line each, none where all went well."""
+    del result
+    yield from ()
+
+
+@problems.register
+def _(result: results.WarmupResult) -> Iterator[str]:
+    for job in result.jobs:
+        if job.failure:
+            yield f"{text.escape(job.database)}: {text.failure(job.failure)}"
+        for failure, outcomes in failures(job.counters).items():
+            if failure != job.failure:
+                yield f"{text.listed(_hit(failure, each) for each in outcomes)}: {text.failure(failure)}"
+
+
+@problems.register
+def _(result: results.DemoRun) -> Iterator[str]:
+    yield from problems(result.warmup)
+
+
+@problems.register
+def _(result: results.ClearResult) -> Iterator[str]:
+    for each in result.locks:
+        if not each.cleared:
+            yield f"lock {text.escape(each.lock.name)}: {text.escape(each.why, 1000)}"
+    for other in result.foreign:
+        if not other.cleared:
+            yield f"lock {foreign.key(other.lock)}: {text.escape(other.why, 1000)}"
+    for name in result.unknown:
+        yield f"there is no lock {text.escape(name, text.LIMIT)}; countercache locks list shows those there are"
+
+
+@problems.register
+def _(result: results.RecoverResult) -> Iterator[str]:
+    yield from mended.recover_problems(result)
+    if result.warmup:
+        yield from problems(result.warmup)
+
+
+@problems.register
+def _(result: results.PruneResult) -> Iterator[str]:
+    yield from mended.prune_problems(result)
+
+
+@problems.register
+def _(result: results.CheckResult) -> Iterator[str]:
+    failed = sum(not each.ok for each in result.checks)
+    if failed:
+        yield f"{failed} of {text.count(len(result.checks), 'check')} failed"
+
+
+@problems.register
+def _(result: results.DoctorResult) -> Iterator[str]:
+    wrong = sum(each.health is results.Health.WRONG for each in result.findings)
+    if wrong:
+        yield f"{wrong} of {len(result.findings)} things that were looked at {'is' if wrong == 1 else 'are'} wrong"
+
+
+@problems.register
+def _(result: results.PlanResult) -> Iterator[str]:
+    for counter, failure in result.failures:
+        yield f"{text.escape(counter)}: {text.failure(failure)}"
+
+
+def failures(outcomes: Iterable[results.CounterOutcome]) -> dict[Failure, list[results.CounterOutcome]]:
+    """The outcomes' failures, each once, with the counters that it hit."""
+    found: dict[Failure, list[results.CounterOutcome]] = {}
+    for outcome in outcomes:
+        for failure in dict.fromkeys(outcome.failures):
+            found.setdefault(failure, []).append(outcome)
+    return found
+
+
+def _hit(failure: Failure, outcome: results.CounterOutcome) -> str:
+    """The counter, and which of its cells the failure hit, where that is not all of them."""
+    hit = [view for view in outcome.cells if view.failure == failure]
+    if not outcome.values or not hit:
+        return outcome.counter
+    return f"{outcome.counter} ({text.listed((f'{view.id.group} {text.period(view)}' for view in hit), 3)})"

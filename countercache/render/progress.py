@@ -1,0 +1,58 @@
+"""Bars on stderr while a run is under way: one a job, as `status` draws them for the runs of other processes.
+
+There is no thread that refreshes: the guard's loop calls `progress` about five times a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from countercache.render import text
+from countercache.render.shapes import Runs
+from countercache.results import RunView
+from countercache.states import Event, Progress
+
+if TYPE_CHECKING:
+    from countercache.errors import LockHeld
+
+
+class Bars:
+    """An observer of a run that draws; a context manager that leaves the terminal as it found it."""
+
+    def __init__(self, console: Console) -> None:
+        self._runs: dict[str, RunView] = {}
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=lambda: Runs(tuple(self._runs.values())),
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def progress(self, database: str, progress: Progress, elapsed: float, remaining: float) -> None:
+        """How far a job is; also the moment to draw."""
+        self._show(RunView(database, progress, elapsed, remaining))
+
+    def waiting(self, database: str, held: LockHeld) -> None:
+        """Another run holds the lock, and is waited for."""
+        before = self._runs.get(database) or RunView(database, Progress(""), elapsed=0.0, deadline_in=0.0)
+        self._show(msgspec.structs.replace(before, progress=Progress(f"waiting for {text.owner(held.lock)}")))
+
+    def event(self, event: Event) -> None:
+        """Nothing: what a person has to know of it, the result says."""
+
+    def _show(self, run: RunView) -> None:
+        self._runs[run.lock] = run
+        self._live.refresh()

@@ -1,0 +1,241 @@
+"""Text that is safe to show, and figures as people read them. Pure.
+
+Everything that came from outside (Redis, a database, a configuration, a driver's message) passes through `escape`
+before it reaches a terminal or a line: nothing in it can move the cursor, change a colour, hide a character, reorder
+the line or start a new one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+from countercache.redact import redact
+from countercache.states import State, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from countercache.results import CellView, EmbeddedStatus, StatusResult
+    from countercache.states import Coverage, Event, Failure, Lock, Progress
+
+LIMIT = 200
+"""Characters of a text from outside that are shown before it is shortened with `…`."""
+
+RUN = 9
+"""Characters of a run's id that tell it from others (the last of them is the `…`)."""
+
+NOTHING = "-"
+"""What stands where there is no value."""
+
+_NOT_PLAIN = re.compile(r"[^\x20-\x7e]")
+_SHOWN_AS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+# Control, format (bidi, zero-width, tags), surrogate, private, unassigned, line and paragraph separators.
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def is_unsafe(character: str) -> bool:
+    """Whether a terminal might obey, hide or reorder because of the character instead of showing it."""
+    return unicodedata.category(character) in _UNSAFE
+
+
+def escape(text: str, limit: int | None = None) -> str:
+    r"""The text on one line with every unsafe character as a visible escape (`\x1b`, `\n`, `\u202e`).
+
+    With a `limit`, no more of the text than that many characters, then `…`.
+    """
+    short = text if limit is None or len(text) <= limit else text[: limit - 1]
+    clean = _NOT_PLAIN.sub(lambda match: _visible(match[0]), short)
+    return clean if short is text else clean + "…"
+
+
+def _visible(character: str) -> str:
+    if not is_unsafe(character):
+        return character
+    code = ord(character)
+    if code <= 0xFF:
+        return _SHOWN_AS.get(character, f"\\x{code:02x}")
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in at most two units: `0.04s`, `3.1s`, `42s`, `2m 5s`, `3h 12m`, `4d 2h`."""
+    if seconds < 0:
+        return "-" + duration(-seconds)
+    if seconds < 1:
+        return f"{seconds:.2f}s"
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    for size, unit, smaller_size, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller_size
+            return f"{whole // size}{unit} {rest}{smaller}" if rest else f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def age(seconds: float | None) -> str:
+    """How long ago, in one unit: `just now`, `42s ago`, `3m ago`, `5h ago`, `12d ago`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 1:
+        return "just now"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit} ago"
+    return f"{int(seconds)}s ago"
+
+
+def number(value: Decimal) -> str:
+    """The exact decimal without an exponent."""
+    return format(value, "f")
+
+
+def rounded_percent(change: Decimal) -> Decimal:
+    """A change in percent to one decimal."""
+    return change.quantize(Decimal("0.1"), ROUND_HALF_UP) if abs(change) < Decimal("1e20") else change
+
+
+def change(percent: Decimal | None) -> str:
+    """A change with its direction: `▲ 10.3%`, `▼ 2.0%`, `= 0.0%`."""
+    if percent is None:
+        return NOTHING
+    rounded = rounded_percent(percent)
+    sign = "▲" if rounded > 0 else "▼" if rounded < 0 else "="
+    return f"{sign} {number(abs(rounded))}%"
+
+
+def coverage(value: Coverage | None) -> str:
+    """Reported / all: `510/560`."""
+    return f"{value.reported}/{value.entities}" if value else NOTHING
+
+
+def display_value(view: CellView) -> str:
+    """What a site shows for the cell: its value, or in words why there is none."""
+    if view.cell and view.cell.value is not None:
+        return view.cell.display or number(view.cell.value)
+    words = {State.CALCULATING: "Calculating…", State.ERROR: "Calculation failed"}
+    return words.get(view.state, "Not calculated yet")
+
+
+def value(view: CellView) -> str:
+    """The value as it is published; `-` without one."""
+    return escape(display_value(view), LIMIT) if view.cell and view.cell.value is not None else NOTHING
+
+
+def period(view: CellView) -> str:
+    """The period's own name, also where `latest` was asked for."""
+    return (view.cell.label if view.cell else "") or view.id.period
+
+
+def progress(value: Progress) -> str:
+    """How far: `reading figures, 120/400`."""
+    count = f"{value.done}/{value.total}" if value.total is not None else str(value.done) if value.done else ""
+    return ", ".join(part for part in (escape(value.phase, LIMIT), count) if part)
+
+
+def failure(value: Failure) -> str:
+    """A reason and its message on one line."""
+    return f"{escape(value.reason, LIMIT)}: {escape(redact(value.message), 1000)}"
+
+
+def moment(seconds: float | None) -> str | None:
+    """A time in seconds since the epoch as ISO 8601 in UTC: `2026-03-01T12:00:00.250Z`; `None` stays `None`."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):  # a time that no calendar has, from a damaged record
+        return None
+
+
+def second(seconds: float) -> str:
+    """A time to the second, in UTC: `2026-03-01T12:00:00Z`; `-` for none."""
+    shown = moment(seconds) if seconds else None
+    return shown[:19] + "Z" if shown else NOTHING
+
+
+def happened(event: Event) -> str:
+    """What happened, in two words: `lock cleared`."""
+    return f"{escape(event.category, 40)} {escape(event.action, 40)}"
+
+
+def subject(event: Event, most: int = 8) -> str:
+    """What an event is about: its counters, no more than `most` of them by name, else its lock."""
+    return listed(event.counters, most) if event.counters else escape(event.lock, LIMIT)
+
+
+def origin(event: Event) -> str:
+    """Where an event comes from: `main, run 3f2a1b0c…, by deploy@web1`; a lock that it is about is not said again."""
+    parts = [
+        escape(event.lock, LIMIT) if event.counters else "",
+        f"run {escape(event.run, RUN)}" if event.run else "",
+        f"by {escape(event.by, LIMIT)}" if event.by else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def count(amount: int, one: str, many: str = "") -> str:
+    """An amount with its noun: `1 cell`, `3 cells`."""
+    return f"{amount} {one if amount == 1 else many or one + 's'}"
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Names on one line: all of a few, else the first and how many more."""
+    every = [escape(name, LIMIT) for name in names]
+    more = len(every) - most
+    return ", ".join(every) if more <= 1 else f"{', '.join(every[:most])} and {more} more"
+
+
+def owner(lock: Lock) -> str:
+    """Who holds a lock: `deploy@web1, pid 4242`."""
+    return f"{escape(lock.owner.user, LIMIT)}@{escape(lock.owner.host, LIMIT)}, pid {lock.owner.pid}"
+
+
+def remarks(view: CellView) -> str:
+    """What else is to be said of a cell: why it failed, when it is tried again, what was left out of it."""
+    parts = []
+    if view.failure:
+        parts.append(failure(view.failure))
+    if view.retry_in is not None:
+        parts.append(put_off(view))
+    if view.cell and view.cell.rejected:
+        parts.append(f"{count(view.cell.rejected, 'value')} left out: not a number")
+    return "; ".join(parts)
+
+
+def put_off(view: CellView) -> str:
+    """For how long the circuit breaker puts a cell off, and why."""
+    failures = view.cell.failures if view.cell else 0
+    return f"not tried again for {duration(view.retry_in or 0)} after {count(failures, 'failure')} in a row"
+
+
+def next_commands(result: StatusResult) -> list[tuple[str, str]]:
+    """What to type next, each command with what it does; none where all is well."""
+    states = {view.state for view in result.cells}
+    commands = []
+    if State.CALCULATING in states:
+        commands.append(("countercache locks list", "shows who computes, and until when"))
+    if State.ERROR in states or any(run.verdict is Verdict.DEAD for run in result.runs):
+        commands.append(("countercache recover", "clears the locks of dead runs and computes again what failed"))
+        commands.append(("countercache events --level warning", "shows what went wrong before"))
+    elif states & {State.STALE, State.PENDING} and not commands:
+        commands.append(("countercache warmup --due", "computes what is stale, failed or not calculated yet"))
+    return commands
+
+
+def embedded(status: EmbeddedStatus) -> str:
+    """What a running embedded server tells of itself: `pid 4242, Valkey 9.0.1, 12 keys, 1.4 MB`; empty if stopped."""
+    if not status.running:
+        return ""
+    parts = [f"pid {status.pid}"]
+    if status.version:
+        parts.append(f"Valkey {escape(status.version, LIMIT)}")
+    if status.keys is not None:
+        parts.append(count(status.keys, "key"))
+    if status.memory is not None:
+        parts.append(f"{status.memory / 1e6:.1f} MB")
+    return ", ".join(parts)

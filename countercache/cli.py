@@ -1,0 +1,347 @@
+"""The command line: options in, result out.
+
+A command is a function from a `Session` and its own options to a result (see `options`). Whatever is raised becomes one
+line and an exit code in `main`, and only there. What a command needs is imported where it is used, so that `--version`
+and `--help` cost no more than Typer does; names of types that only the type checker needs stand in quotes, since Typer
+evaluates annotations.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from countercache import render
+from countercache.errors import EXIT_INTERRUPTED, CountercacheError, UsageError
+from countercache.options import ConfigPath, Counters, Debug, Json, Option, app, bare, command, group
+from countercache.session import Session, entities, one_of, seconds
+
+if TYPE_CHECKING:
+    from countercache.results import (
+        CheckResult,
+        ClearResult,
+        ConfigResult,
+        DemoRun,
+        DoctorResult,
+        EmbeddedStatus,
+        EmbeddedStopped,
+        LocksResult,
+        PlanResult,
+        StatusResult,
+        WarmupResult,
+    )
+
+__all__ = ["app", "main"]
+
+locks_app = group(help="See who holds a lock; clear one that is stuck.")
+config_app = group(help="Check and show the configuration.")
+embedded_app = group(help="See and stop the bundled Valkey.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        print(render.PROGRAM, version(render.PROGRAM))  # noqa: T201 - the result of the command
+        raise typer.Exit
+
+
+@app.callback()
+def shared(
+    ctx: typer.Context,
+    config: ConfigPath = None,
+    json: Json = False,
+    debug: Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+    del version
+    session: Session = ctx.obj
+    session.config = Path(config) if config else None
+    session.json |= json
+    session.debug |= debug
+    bare(ctx)
+
+
+@command(app, "warmup", "warmup total-debt --timeout 5m")
+def warmup(
+    session: Session,
+    counters: Counters = None,
+    timeout: Annotated[
+        str | None, Option("--timeout", metavar="DURATION", help="Limit of each job. Default: [agent] timeout.")
+    ] = None,
+    batch_size: Annotated[
+        str | None, Option("--batch-size", metavar="N|auto", help="Entities a batch. Default: [agent] batch_size.")
+    ] = None,
+    due: Annotated[bool, Option("--due", help="Only cells that are stale, failed or not calculated yet.")] = False,
+    wait: Annotated[
+        str | None,
+        Option("--wait", metavar="DURATION", help="Wait so long for a lock that is held. Default: not at all."),
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Also try what the circuit breaker puts off.")] = False,
+    ok_if_locked: Annotated[
+        bool, Option("--ok-if-locked", help="Exit with 0 when another run holds the lock.")
+    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Show the cells and the SQL; compute nothing.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Print nothing on success, for cron.")] = False,
+    no_progress: Annotated[bool, Option("--no-progress", help="Draw no progress bars.")] = False,
+    log_format: Annotated[
+        str | None,
+        Option("--log-format", metavar="text|json", help="Write what happens to stderr as a log. Default: bars."),
+    ] = None,
+) -> "WarmupResult | PlanResult":
+    """Compute the counters and store them in Redis.
+
+    There is one job a database, all at the same time, each under a lock with a lease and until a deadline. A counter
+    that fails keeps its last value and takes no other with it; what is complete when the time is over is stored.
+    """
+    from countercache import agent  # noqa: PLC0415
+
+    session.log = one_of("--log-format", log_format, render.LOG_FORMATS)
+    request = agent.Request(
+        counters=tuple(counters or ()),
+        timeout=seconds("--timeout", timeout),
+        batch_size=entities("--batch-size", batch_size),
+        due=due,
+        force=force,
+        wait=seconds("--wait", wait) or 0.0,
+        ok_if_locked=ok_if_locked,
+        command=session.typed,
+    )
+    settings = session.settings(request.counters)
+    if dry_run:
+        return agent.dry_run(settings, request)
+    with render.observer(shown=not no_progress, quiet=quiet, log=session.log) as observer:
+        return agent.warmup(settings, request, observer)
+
+
+@command(app, "status", "status total-debt --watch")
+def status(
+    session: Session,
+    counters: Counters = None,
+    watch: Annotated[
+        bool, Option("--watch", "-w", help="Show them live, with runs and the last events, until q or Ctrl-C.")
+    ] = False,
+    interval: Annotated[
+        str | None, Option("--interval", metavar="DURATION", help="With --watch: between two looks. Default: 2s.")
+    ] = None,
+) -> "StatusResult":
+    """Show values and states, and the runs in flight.
+
+    A cell is calculating while a live run covers it, error when its last attempt failed or never ended, stale when it
+    is older than the counter's fresh_for, ready, or pending when it was never tried. Nothing is changed.
+    """
+    if watch:
+        from countercache import live  # noqa: PLC0415
+
+        raise typer.Exit(live.show(session, tuple(counters or ()), seconds("--interval", interval)))
+    from countercache import store  # noqa: PLC0415
+
+    settings = session.settings(counters or ())
+    return store.status(*session.redis(settings), settings, tuple(counters or ()))
+
+
+@command(app, "demo", "demo councils")
+def demo(
+    session: Session,
+    directory: Annotated[
+        str, typer.Argument(metavar="DIRECTORY", help="Where to put it; made if it is not there.")
+    ] = "countercache-demo",
+) -> "DemoRun":
+    """See it work: what UK councils owe, computed here.
+
+    Puts real figures into an SQLite database in DIRECTORY, beside a configuration to copy from, computes its counters
+    and shows them. Needs no server: Redis is the bundled Valkey.
+    """
+    from countercache import agent, demo, store  # noqa: PLC0415
+    from countercache.results import DemoRun  # noqa: PLC0415
+
+    made = demo.create(Path(directory))
+    session.config = Path(made.config)
+    settings = session.settings()
+    with render.observer() as observer:
+        warmed = agent.warmup(settings, agent.Request(command=session.typed), observer)
+    return DemoRun(made, warmed, store.status(*session.redis(settings), settings))
+
+
+@command(app, "doctor", "doctor --json")
+def doctor(session: Session) -> "DoctorResult":
+    """Look at everything that can be wrong.
+
+    Looks at the configuration, what cron needs, Redis (version, rights, eviction, persistence), locks, cells, the plain
+    keys that the site reads, and each database (rights, limits, indexes). Says of each what was seen, and of what is
+    wrong why that matters and the command that mends it. Changes nothing. Exits with 1 if anything is wrong.
+    """
+    from countercache.doctor import examination  # noqa: PLC0415
+
+    return examination.examine(session.settings)
+
+
+@command(locks_app, "locks list")
+def locks_list(
+    session: Session,
+    pattern: Annotated[
+        str | None,
+        Option(
+            "--pattern", metavar="GLOB", help="Only keys such as 'bull:*': * is any text, ? one byte, [ab] one of some."
+        ),
+    ] = None,
+    no_foreign: Annotated[
+        bool, Option("--no-foreign", help="Only countercache's own locks, not those of the web stack.")
+    ] = False,
+) -> "LocksResult":
+    """Show who holds a lock, since when, and whether they live.
+
+    The verdict is live, dead (the process is gone), no-ttl, or unknown (another host or container: it cannot be seen
+    from here). After countercache's own come the locks that frameworks of the web stack keep in the same Redis: Celery,
+    Laravel, Sidekiq, BullMQ and others, and the keys that [locks] patterns names. Nothing is changed.
+    """
+    from countercache import foreign  # noqa: PLC0415
+
+    settings = session.settings()
+    return foreign.survey(*session.redis(settings), settings.locks.patterns, glob=pattern, foreign=not no_foreign)
+
+
+@command(locks_app, "locks clear", "locks clear main --force")
+def locks_clear(
+    session: Session,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Only these locks, by name, id or key. Default: all.")
+    ] = None,
+    force: Annotated[
+        bool, Option("--force", help="Also clear a lock whose holder is alive or cannot be seen.")
+    ] = False,
+    foreign: Annotated[
+        bool, Option("--foreign", help="With --force: also a lock of the web stack, by its exact key.")
+    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be cleared; clear nothing.")] = False,
+) -> "ClearResult":
+    """Remove the locks whose holder is provably gone.
+
+    Any other is left, which ends with exit code 3, and cleared with --force: the run that holds it then notices at its
+    next renewal, cancels its query and stores nothing more. A lock that changed hands meanwhile is never removed. Those
+    of the web stack are left too, unless one is named by its exact key together with --foreign and --force.
+    """
+    from countercache import foreign as others  # noqa: PLC0415
+    from countercache import owner  # noqa: PLC0415
+
+    settings = session.settings()
+    return others.clear(
+        *session.redis(settings),
+        settings.locks.patterns,
+        tuple(names or ()),
+        force=force,
+        foreign=foreign,
+        dry_run=dry_run,
+        by=owner.this_owner(session.typed),
+    )
+
+
+@command(config_app, "config check", "config check --config /etc/countercache.toml")
+def config_check(session: Session) -> "CheckResult":
+    """Check it against the databases and Redis.
+
+    Looks whether the tables, columns, fields, groups and periods that it names are there, whether each SQL counter
+    parses, and whether Redis answers. Nothing is computed.
+    """
+    from countercache import agent  # noqa: PLC0415
+
+    return agent.check(session.settings())
+
+
+@command(config_app, "config show")
+def config_show(session: Session) -> "ConfigResult":
+    """Print the resolved settings as TOML, without secrets.
+
+    They are what the file says, what the environment puts in its place, and the defaults.
+    """
+    from countercache import config  # noqa: PLC0415
+    from countercache.results import ConfigResult  # noqa: PLC0415
+
+    settings = session.settings()
+    shown = config.show(settings)
+    return ConfigResult(str(settings.path) if shown.pop("path", None) else None, shown)
+
+
+@command(embedded_app, "embedded status")
+def embedded_status(session: Session) -> "EmbeddedStatus":
+    """Show whether the bundled Valkey runs, and where."""
+    del session
+    from countercache import embedded  # noqa: PLC0415
+
+    return embedded.status()
+
+
+@command(embedded_app, "embedded stop")
+def embedded_stop(session: Session) -> "EmbeddedStopped":
+    """Stop the bundled Valkey; its data stays.
+
+    The next command that needs it starts it again.
+    """
+    del session
+    from countercache import embedded  # noqa: PLC0415
+
+    return embedded.stop()
+
+
+app.add_typer(locks_app, name="locks")
+app.add_typer(config_app, name="config")
+app.add_typer(embedded_app, name="embedded")
+# Its commands are the app's as it is loaded: here, so that they stand after these in the help.
+from countercache import tools  # noqa: E402,F401
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (default: of this process) and return its exit code; nothing is raised."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    session = Session(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = int(app(list(arguments), prog_name=render.PROGRAM, standalone_mode=False, obj=session) or 0)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - here ends what anything may raise
+        code = fail(session, error)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it was told: the interpreter's last flush need not do it again
+    return code
+
+
+def fail(session: Session, error: Exception) -> int:
+    """Show an error as one line, with `--debug` after its traceback; return its exit code."""
+    if session.debug:
+        render.show_traceback(error)
+    ours = as_ours(error)
+    render.show_error(ours, ours.exit_code, as_json=session.json, log=session.log)
+    return ours.exit_code
+
+
+def as_ours(error: Exception) -> CountercacheError:
+    """Any error as one of ours: Typer's as a wrong usage, what nobody expected with the word how to see more of it."""
+    if isinstance(error, CountercacheError):
+        return error
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    return CountercacheError(f"unexpected error: {type(error).__name__}: {error}", hint="run again with --debug")
+
+
+def _usage(error: typer.TyperException) -> UsageError:
+    """Typer's error, in one sentence of ours: `No such option: --timeuot; did you mean --timeout?`."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    message, near, options = said.partition(" (Possible options: ")
+    if near:
+        return UsageError(message, hint=f"did you mean {options.removesuffix(')').replace(', ', ' or ')}?")
+    message, near, names = said.partition("Did you mean ")
+    if near:
+        return UsageError(message.rstrip(". "), hint=f"did you mean {names}")
+    return UsageError(said, hint="see --help")

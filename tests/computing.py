@@ -1,0 +1,133 @@
+"""What tests of the computing share: a worker run without its process, and the real figures in a database."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from countercache import worker
+from countercache.messages import COMPUTE, Ended, Finished, Go, Report, decode_report, encode
+from countercache.settings import Settings
+from countercache.states import Computed, Failure
+
+DATA = Path(str(resources.files("countercache"))) / "data"
+PUBLISHED = Path(__file__).parent / "data" / "published_totals.csv"
+
+
+class Line:
+    """The worker's end of a channel that ends here: what is sent is kept, in the form that would go over the pipe."""
+
+    def __init__(self, go: Go) -> None:
+        self.reports: list[Report] = []
+        self.cancel: Callable[[], None] | None = None
+        self._go = go
+
+    def receive(self) -> Go:
+        """The order that the test gives."""
+        return self._go
+
+    def send(self, report: Report) -> None:
+        """Keep a report."""
+        self.reports.append(decode_report(encode(report)))
+
+    def on_stop(self, cancel: Callable[[], None]) -> None:
+        """Keep what would stop the work."""
+        self.cancel = cancel
+
+
+def order(
+    settings: Settings,
+    counters: Sequence[str] = (),
+    *,
+    task: str = COMPUTE,
+    database: str = "main",
+    batch_size: int | str = "auto",
+    timeout: float = 60.0,
+) -> list[Report]:
+    """Let a worker do a task, for all counters of the database unless some are named; what it reported."""
+    mine = tuple(counters) or tuple(name for name in settings.counters if settings.database_of(name) == database)
+    line = Line(Go(task, mine, time.monotonic() + timeout, batch_size))
+    worker.run(line, settings, database)
+    assert isinstance(line.reports[-1], Ended), line.reports
+    return line.reports
+
+
+class Results:
+    """What a worker computed, for looking up."""
+
+    def __init__(self, reports: Iterable[Report]) -> None:
+        self.reports = list(reports)
+        finished = [report for report in self.reports if isinstance(report, Finished)]
+        assert len({each.counter for each in finished}) == len(finished), "a counter was finished twice"
+        self.cells = {(c.cell.counter, c.cell.group, c.cell.period): c for each in finished for c in each.cells}
+        self.failures: dict[str, Failure] = {each.counter: each.failure for each in finished if each.failure}
+        ended = self.reports[-1]
+        assert isinstance(ended, Ended)
+        self.ended = ended.failure
+
+    def cell(self, counter: str, group: str = "all", period: str = "latest") -> Computed:
+        """One cell."""
+        return self.cells[counter, group, period]
+
+    def value(self, counter: str, group: str = "all", period: str = "latest") -> Decimal | None:
+        """The value of one cell, which must not have failed."""
+        cell = self.cell(counter, group, period)
+        assert cell.failure is None, cell.failure
+        return cell.value
+
+
+def compute(settings: Settings, counters: Sequence[str] = (), **options: Any) -> Results:
+    """Compute counters, in this process."""
+    return Results(order(settings, counters, **options))
+
+
+def load(url: str, script: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Run SQL in a database of either kind, and fill tables."""
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.executescript("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;" + script)
+            for table, values in rows.items():
+                if values:
+                    marks = ", ".join("?" * len(values[0]))
+                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
+        connection.close()
+        return
+    with psycopg.connect(url) as server:
+        server.execute(script.encode())
+        for table, values in rows.items():
+            with server.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
+                for value in values:
+                    copy.write_row(value)
+
+
+def councils() -> list[dict[str, str]]:
+    """The authorities of the real data."""
+    with (DATA / "authorities.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def field_names() -> list[str]:
+    """The names of the fields of the real data."""
+    with (DATA / "fields.csv").open(encoding="utf-8", newline="") as file:
+        return [row["slug"] for row in csv.DictReader(file)]
+
+
+def figures() -> list[tuple[str, str, str, str]]:
+    """The figures of the real data: authority, field, period, value."""
+    with (DATA / "figures.csv.gz").open("rb") as packed, gzip.open(packed, "rt", encoding="utf-8", newline="") as file:
+        return [(r["authority"], r["field"], r["period"], r["value"]) for r in csv.DictReader(file)]
+
+
+def published() -> dict[tuple[str, str, str], Decimal]:
+    """The totals as the ministry published them, by field, period and area."""
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        return {(r["field"], r["period"], r["area"]): Decimal(r["value"]) for r in csv.DictReader(file)}

@@ -1,0 +1,3 @@
+"""What all tests share: real servers from wheels (`tests/postgres.py`, `tests/valkey.py`)."""
+
+pytest_plugins = ["tests.postgres", "tests.valkey"]

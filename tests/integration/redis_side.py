@@ -1,0 +1,90 @@
+"""What the tests of locks and cells share: a namespace on a real server, and short words for common steps."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import redis
+
+from countercache import locks, store
+from countercache.connection import Keys, open_redis
+from countercache.locks import Lease
+from countercache.publish import Published
+from countercache.settings import CounterSettings, DatabaseSettings, RedisSettings, Settings, SourceSettings
+from countercache.states import CellId, Computed, Coverage, Failure, Owner, Reason
+from countercache.store import Publication
+
+NAMESPACE = "site"
+OWNER = Owner("web-1", "boot", 4711, "99", "deploy", "countercache warmup", "0.1.0")
+
+
+def settings_for(url: str, namespace: str = NAMESPACE) -> Settings:
+    """Three counters of one database: one of several cells, one over each period, one of a single cell."""
+    return Settings(
+        namespace=namespace,
+        redis=RedisSettings(url=url),
+        databases={"main": DatabaseSettings(url="sqlite://")},
+        sources={"figures": SourceSettings(database="main", table="t", entity="e", period="p")},
+        counters={
+            "debt": CounterSettings(name="Debt", source="figures", formula="a", periods=("latest", "all")),
+            "each": CounterSettings(source="figures", formula="a", periods="each"),
+            "users": CounterSettings(database="main", sql="SELECT 1"),
+        },
+    )
+
+
+@dataclass
+class Side:
+    """One namespace: `client` as the product opens it, `raw` as anybody may."""
+
+    url: str
+    raw: redis.Redis
+    timeout: float = 1.0
+    settings: Settings = field(init=False)
+    client: redis.Redis = field(init=False)
+    keys: Keys = field(init=False)
+    _ids: itertools.count[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.settings = settings_for(self.url)
+        self.client = open_redis(self.settings, timeout=self.timeout)
+        self.keys = Keys(NAMESPACE)
+
+    def acquire(self, name: str = "main", **changes: Any) -> Lease:
+        """Takes a lock for a new run, unless `changes` say otherwise."""
+        options: dict[str, Any] = {
+            "id": f"run-{next(self._ids)}",
+            "owner": OWNER,
+            "counters": ("debt", "each", "users"),
+            "lease": 30.0,
+            "budget": 900.0,
+        }
+        return locks.acquire(self.client, self.keys, name, **options | changes)
+
+    def states(self) -> dict[CellId, str]:
+        """The state of each configured cell."""
+        return {view.id: view.state.value for view in store.status(self.client, self.keys, self.settings).cells}
+
+    def expire(self, name: str = "main") -> None:
+        """Ends a lease as the server does when nobody renews it."""
+        self.raw.pexpire(self.keys.lock(name), 0)
+
+
+def cell(counter: str = "users", period: str = "all") -> CellId:
+    """A cell of the group `all`."""
+    return CellId(counter, "all", period)
+
+
+def value(id_: CellId, number: str = "1", key: str | None = None, **changes: Any) -> Publication:
+    """A cell that got a value."""
+    computed = Computed(id_, id_.period, Decimal(number), coverage=Coverage(3, 4), duration=0.25)
+    published = (Published(key, number, 5.0),) if key else ()
+    return Publication(computed, f"£{number}", published=published, **changes)
+
+
+def failure(id_: CellId, message: str = "no such column", **changes: Any) -> Publication:
+    """A cell that failed."""
+    return Publication(Computed(id_, id_.period, failure=Failure(Reason.SQL, message)), **changes)

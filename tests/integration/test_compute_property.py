@@ -1,0 +1,123 @@
+"""Random tables and counters: what the databases compute equals what plain loops over fractions give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, given, note
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from countercache.settings import CounterSettings
+from countercache.states import Computed, Reason
+from tests import worlds
+from tests.computing import compute
+from tests.postgres import Cluster
+from tests.worlds import World
+
+
+@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One database for all examples."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('property')}/any.db"
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    cluster.execute("CREATE DATABASE property TEMPLATE template0")
+    yield cluster.url("property")
+    cluster.execute("DROP DATABASE property WITH (FORCE)")
+
+
+@hypothesis_settings(
+    max_examples=100,
+    deadline=None,
+    print_blob=True,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    world=worlds.worlds(),
+    formulas=st.lists(st.tuples(worlds.trees, worlds.counters), min_size=1, max_size=4),
+    batch_size=st.sampled_from(["auto", 1, 2]),
+)
+def test_equals_plain_loops(
+    url: str, world: World, formulas: list[tuple[worlds.Formula, CounterSettings]], batch_size: int | str
+) -> None:
+    """Values, previous values, changes, failures, coverage and rejected values: all are as the loops say."""
+    counters = [msgspec.structs.replace(c, formula=worlds.render(tree)) for tree, c in formulas]
+    world = world.kept_by(url.partition(":")[0])
+    worlds.fill(world, url)
+    results = compute(worlds.settings(world, url, counters), batch_size=batch_size)
+    assert results.ended is None
+    for i, (tree, counter) in enumerate(formulas):
+        note(f"n{i}: {worlds.render(tree)}")
+        name = f"n{i}"
+        if name in results.failures:
+            assert no_such_field(world, tree, results.failures[name].reason), results.failures[name]
+            continue
+        cells = {key[1:]: cell for key, cell in results.cells.items() if key[0] == name}
+        assert set(cells) == set(expected_cells(world, counter))
+        for (group, period), cell in cells.items():
+            assert_cell(world, tree, counter, (group, period), cell)
+
+
+def expected_cells(world: World, counter: CounterSettings) -> Iterator[tuple[str, str]]:
+    """Group and period of each cell."""
+    periods = world.figured() if counter.periods == "each" else counter.periods
+    for group in counter.groups:
+        for period in periods:
+            yield group, period
+
+
+def no_such_field(world: World, tree: worlds.Formula, reason: Reason) -> bool:
+    """Without a lookup table, a field of which there is no row does not exist."""
+    known = {row[1] for row in world.rows}
+    return reason is Reason.CONFIG and not world.field_lookup and not worlds.leaves(tree) <= known
+
+
+def assert_cell(
+    world: World, tree: worlds.Formula, counter: CounterSettings, place: tuple[str, str], cell: Computed
+) -> None:
+    """One cell is what the loops say."""
+    group, period = place
+    note(f"{cell}")
+    reason = cell.failure.reason if cell.failure else None
+    if wrong := group_is_wrong(world, group):
+        assert reason is wrong
+        return
+    figured, existing = world.figured(), world.periods()
+    if not figured:
+        assert reason is Reason.NO_FIGURES
+        return
+    label = figured[-1] if period == "latest" else period
+    if label not in (*existing, "all"):
+        assert reason is Reason.CONFIG
+        return
+    assert cell.label == label
+    expected = world.expected(tree, counter, group, figured if period == "all" else [label])
+    assert (reason or Fraction(cell.value or 0)) == expected.value
+    assert cell.rejected == expected.rejected
+    assert cell.coverage is not None
+    assert (cell.coverage.reported, cell.coverage.entities) == (expected.reported, expected.entities)
+    previous = None
+    if counter.compare and period != "all" and existing.index(label) and not cell.failure:
+        before = world.expected(tree, counter, group, [existing[existing.index(label) - 1]]).value
+        previous = before if isinstance(before, Fraction) else None
+    assert (None if cell.previous is None else Fraction(cell.previous)) == previous
+    change: Any = None
+    if previous and isinstance(expected.value, Fraction):
+        change = worlds.rounded((expected.value - previous) * 100 / abs(previous), 1)
+    assert (None if cell.change is None else Fraction(cell.change)) == change
+
+
+def group_is_wrong(world: World, group: str) -> Reason | None:
+    """A group that selects nobody, or names somebody who does not exist."""
+    named = {"named": {"ann"}, "both": {"ann", "bob's"}}.get(group, set())
+    members = world.members(group)
+    if members is None or (members and named <= world.everybody()):
+        return None
+    return Reason.CONFIG

@@ -1,0 +1,616 @@
+"""What the doctor sees: each thing that it looks at is made wrong for real, and mended by what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from countercache import config, locks, owner, store
+from countercache.connection import open_redis
+from countercache.doctor import examination, host, server, stored, tables
+from countercache.doctor.clocks import clock
+from countercache.errors import ConfigError
+from countercache.messages import DOCTOR, Diagnosed, Ended
+from countercache.results import Finding, Health
+from countercache.settings import (
+    AgentSettings,
+    Aggregate,
+    CounterSettings,
+    DatabaseSettings,
+    GroupSettings,
+    Lookup,
+    Over,
+    PublishSettings,
+    RedisSettings,
+    Settings,
+    SourceSettings,
+)
+from countercache.states import ALL, CellId
+from tests.computing import load, order
+from tests.integration.redis_side import Side, failure, value
+from tests.postgres import Cluster
+from tests.valkey import MakeValkey, Valkey
+
+PUBLISH = PublishSettings(key="total:{counter}:{group}:{period}", ttl=60.0)
+
+
+def of(findings: list[Finding] | tuple[Finding, ...], subject: str) -> Finding:
+    """The one finding on a subject."""
+    (found,) = (each for each in findings if each.subject == subject)
+    return found
+
+
+def wrong(findings: list[Finding]) -> set[str]:
+    """The subjects that are not well."""
+    return {each.subject for each in findings if each.health is not Health.OK}
+
+
+@pytest.fixture
+def side(valkey: Valkey) -> Side:
+    """A namespace on the session's server."""
+    return Side(valkey.url, valkey.client())
+
+
+# --- Redis
+
+
+def look(url: str, publish: PublishSettings | None = PUBLISH) -> list[Finding]:
+    """What is seen of a server."""
+    settings = Side(url, redis.Redis()).settings
+    client, found = server.examine(msgspec.structs.replace(settings, publish=publish))
+    if client:
+        client.close()
+    return found
+
+
+def say(valkey: Valkey, *words: str | int) -> str:
+    """What the server answers to a command, as text."""
+    return str(valkey.client().execute_command(*words))  # type: ignore[no-untyped-call]
+
+
+def user_url(valkey: Valkey, *rules: str) -> str:
+    """The URL of a user who has all rights but for `rules`."""
+    valkey.client().acl_setuser("limited", enabled=True, nopass=True, keys="*", channels="*", categories=["+@all"])
+    say(valkey, "ACL", "SETUSER", "limited", *rules)
+    return f"redis://limited:x@127.0.0.1:{valkey.port}/0"
+
+
+def test_a_server_that_is_well(make_valkey: MakeValkey) -> None:
+    """One that keeps its data and evicts nothing gets no word of blame; nothing is written."""
+    valkey = make_valkey("--appendonly", "yes")
+    found = look(valkey.url)
+    assert not wrong(found)
+    assert of(found, "rights").seen.startswith("each of the ")
+    assert valkey.client().dbsize() == 0
+
+
+def test_a_server_that_is_away() -> None:
+    """It is the one thing that is wrong, with what to do; nothing else of it is told."""
+    found = look("redis://127.0.0.1:1/0")
+    assert [(each.subject, each.health) for each in found] == [("server", Health.WRONG)]
+    assert "127.0.0.1:1/0 cannot be reached" in found[0].seen
+    assert "[redis] url" in found[0].cure
+
+
+def test_a_replica_names_its_primary(make_valkey: MakeValkey) -> None:
+    """What to write into the configuration instead is said."""
+    primary, replica = make_valkey(), make_valkey()
+    replica.client().replicaof("127.0.0.1", primary.port)
+    found = of(look(replica.url), "role")
+    assert found.health is Health.WRONG
+    assert f"127.0.0.1:{primary.port}" in found.cure
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_a_server_that_may_evict_a_lock(make_valkey: MakeValkey, policy: str) -> None:
+    """Any policy but noeviction may take a lock, as soon as there is a maxmemory; the cure ends it."""
+    valkey = make_valkey("--maxmemory-policy", policy)
+    assert of(look(valkey.url), "eviction").health is Health.WARNING
+    valkey.client().config_set("maxmemory", "100mb")
+    found = of(look(valkey.url), "eviction")
+    assert found.health is Health.WRONG
+    program, option, socket, *command = shlex.split(found.cure)
+    assert (program, option, socket) == ("redis-cli", "-s", str(valkey.socket))
+    say(valkey, *command)
+    assert of(look(valkey.url), "eviction").health is Health.OK
+
+
+def test_a_server_that_is_nearly_full(make_valkey: MakeValkey) -> None:
+    """Before it refuses writes there is a warning."""
+    valkey = make_valkey("--maxmemory", "100mb")
+    assert of(look(valkey.url), "memory").health is Health.OK
+    used = int(valkey.client().info("memory")["used_memory"])
+    valkey.client().config_set("maxmemory", int(used * 1.05))
+    assert of(look(valkey.url), "memory").health is Health.WARNING
+
+
+def test_a_server_that_keeps_nothing(make_valkey: MakeValkey) -> None:
+    """Neither snapshots nor a log: after a restart the site has no totals. Snapshots alone are enough."""
+    valkey = make_valkey()
+    assert of(look(valkey.url), "persistence").health is Health.WARNING
+    valkey.client().config_set("save", "3600 1")
+    assert of(look(valkey.url), "persistence").health is Health.OK
+
+
+def test_a_server_that_cannot_save(make_valkey: MakeValkey) -> None:
+    """A snapshot that failed makes it refuse writes sooner or later."""
+    valkey = make_valkey("--save", "3600 1", "--enable-protected-configs", "yes")
+    (valkey.directory / "gone").mkdir()
+    valkey.client().config_set("dir", str(valkey.directory / "gone"))
+    (valkey.directory / "gone").rmdir()
+    valkey.client().bgsave()
+    end = time.monotonic() + 10
+    while of(look(valkey.url), "persistence").health is not Health.WRONG:
+        assert time.monotonic() < end
+    assert "failed" in of(look(valkey.url), "persistence").seen
+    valkey.client().config_set("save", "")  # so that it can be stopped
+
+
+@pytest.mark.parametrize(
+    "rules", [("-hincrby",), ("-time",), ("-xadd", "-evalsha"), ("resetkeys", "~countercache:*"), ("-scan", "-multi")]
+)
+def test_a_right_that_is_missing(make_valkey: MakeValkey, rules: tuple[str, ...]) -> None:
+    """What is refused is named, be it a command or a key; the ACL SETUSER that is said allows it."""
+    valkey = make_valkey()
+    url = user_url(valkey, *rules)
+    found = of(look(url), "rights")
+    assert found.health is Health.WRONG
+    assert found.seen.startswith("refused: ")
+    assert valkey.client().dbsize() == 0
+    words = shlex.split(found.cure)
+    assert words[:5] == ["redis-cli", "-h", "127.0.0.1", "-p", str(valkey.port)]
+    say(valkey, *words[5:])
+    assert of(look(url), "rights").health is Health.OK
+
+
+def test_rights_that_the_server_does_not_tell_of(make_valkey: MakeValkey) -> None:
+    """Without INFO the rest is looked at all the same; without EVAL nothing can be computed, and that is said."""
+    valkey = make_valkey()
+    found = look(user_url(valkey, "-info", "-config", "-acl"))
+    assert of(found, "state").health is Health.UNKNOWN
+    assert of(found, "rights").health is Health.OK
+    assert of(look(user_url(valkey, "-eval")), "rights").health is Health.WRONG
+    assert of(look(user_url(valkey, "+eval", "+info", "-config")), "persistence").health is Health.UNKNOWN
+
+
+def test_every_command_that_is_used_is_asked_about(make_valkey: MakeValkey, tmp_path: Path) -> None:
+    """The server's own statistics of a run and of what operators do name no command that `rights` does not look at."""
+    valkey = make_valkey()
+    side = Side(valkey.url, valkey.client())
+    drivers = used(valkey)
+    lease = side.acquire()
+    store.write(lease, [value(CellId("users", ALL, ALL), key="k"), failure(CellId("debt", ALL, ALL))], ["users"])
+    store.status(side.client, side.keys, side.settings)
+    locks.list_locks(side.client, side.keys)
+    locks.clear(side.client, side.keys, (), force=True, by=owner.this_owner("test"))
+    side.acquire().release()
+    asked = {use.words[0] for use in server.uses(msgspec.structs.replace(side.settings, publish=PUBLISH))}
+    assert used(valkey) - drivers - {"INFO"} <= asked
+
+
+def test_every_command_of_the_scripts_is_asked_about() -> None:
+    """What a script calls is in the list too, but for those that look at the locks of others."""
+    scripts = Path(server.__file__).parents[1] / "scripts"
+    texts = [path.read_text() for path in scripts.glob("*.lua") if path.stem not in {"look", "content", "remove"}]
+    called = {name for text in texts for name in re.findall(r"(?:redis.p?call|remove)\('(\w+)'", text)}
+    assert {"HSET", "XADD", "PEXPIRE"} < called
+    settings = msgspec.structs.replace(Side("unix:///x", redis.Redis()).settings, publish=PUBLISH)
+    assert called <= {use.words[0] for use in server.uses(settings)}
+
+
+def used(valkey: Valkey) -> set[str]:
+    """The commands that a server has been sent."""
+    return {name.removeprefix("cmdstat_").upper() for name in valkey.client().info("commandstats")}
+
+
+def test_a_cluster_needs_the_hash_tag_in_the_plain_key(make_valkey: MakeValkey) -> None:
+    """A script may touch one slot: a plain key without the tag would be refused; the key that is said is not."""
+    valkey = make_valkey("--cluster-enabled", "yes")
+    say(valkey, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    end = time.monotonic() + 10
+    while "cluster_state:ok" not in say(valkey, "CLUSTER", "INFO"):
+        assert time.monotonic() < end
+    found = of(look(valkey.url), "cluster")
+    assert found.health is Health.WRONG
+    key = found.cure.partition('"')[2].removesuffix('"')
+    good = PublishSettings(key=key, ttl=60.0)
+    assert of(look(valkey.url, good), "cluster").health is Health.OK
+    side = Side(valkey.url, valkey.client())
+    name = key.format(counter="users", group="all", period="all")
+    store.write(side.acquire(), [value(CellId("users", ALL, ALL), key=name)])
+    assert side.raw.get(name) == "1"
+
+
+@pytest.mark.parametrize(
+    ("skew", "uncertain", "health"),
+    [(0.5, 0.0, Health.OK), (-2.5, 0.0, Health.WARNING), (2.5, 0.0, Health.WARNING), (2.5, 2.0, Health.OK)],
+)
+def test_clocks_that_differ(skew: float, uncertain: float, health: Health) -> None:
+    """More than 2 s is worth a word, unless the answer was so long on its way that it cannot be told."""
+    found = clock("redis", skew, uncertain)
+    assert found.health is health
+    assert ("ahead" in found.seen) is (health is Health.WARNING and skew > 0)
+
+
+# --- locks, cells and plain keys
+
+
+def stored_in(side: Side, publish: PublishSettings | None = None) -> list[Finding]:
+    """What is seen of what is stored."""
+    return list(stored.examine(side.client, msgspec.structs.replace(side.settings, publish=publish)))
+
+
+def test_nothing_stored_yet(side: Side) -> None:
+    """An empty Redis is no fault, but for the cells that were never computed."""
+    found = stored_in(side)
+    assert wrong(found) == {"not calculated yet"}
+    assert of(found, "not calculated yet").cure == "countercache warmup --due"
+
+
+def test_locks_that_are_stuck(side: Side) -> None:
+    """A dead holder's lock and one without a time to live are wrong; of one on another host that cannot be told."""
+    side.acquire("live", owner=owner.this_owner("x"))
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    dead = msgspec.structs.replace(owner.this_owner("x"), pid=gone.pid)
+    side.acquire("dead", owner=dead)
+    side.acquire("eternal", owner=owner.this_owner("x"))
+    side.raw.persist(side.keys.lock("eternal"))
+    side.acquire("far")
+    found = {each.subject: each for each in stored_in(side) if each.area == stored.LOCKS}
+    assert {name: each.health for name, each in found.items()} == {
+        "live": Health.OK, "dead": Health.WRONG, "eternal": Health.WRONG, "far": Health.UNKNOWN,
+    }  # fmt: skip
+    assert found["dead"].cure == "countercache locks clear dead"
+    assert found["eternal"].cure == "countercache locks clear eternal --force"
+    assert "web-1" in found["far"].cure
+
+
+def test_cells_that_fail_are_stale_or_left_over(side: Side) -> None:
+    """Each is named with the command for it."""
+    lease = side.acquire()
+    store.write(
+        lease,
+        [
+            value(CellId("debt", ALL, "latest"), fresh_for=0.001),
+            value(CellId("debt", ALL, ALL)),
+            failure(CellId("users", ALL, ALL), "no such table"),
+            value(CellId("removed", ALL, ALL)),
+        ],
+        ["debt", "users", "each"],
+    )
+    lease.release()
+    found = stored_in(side)
+    assert wrong(found) == {"failing", "stale", "not calculated yet", "orphans"}
+    assert "users: sql: no such table" in of(found, "failing").seen
+    assert of(found, "failing").cure == "countercache recover"
+    assert "debt" in of(found, "stale").seen
+    assert (of(found, "orphans").seen, of(found, "orphans").cure) == ("1 cell of removed", "countercache prune")
+
+
+def test_plain_keys_that_the_site_cannot_trust(side: Side) -> None:
+    """Overwritten, deleted, made eternal: each is told with its key, and which counter to compute again."""
+    lease = side.acquire()
+    keys = {period: f"total:debt:all:{period}" for period in ("latest", "all")}
+    store.write(lease, [value(CellId("debt", ALL, period), "5", key) for period, key in keys.items()], ["debt"])
+    lease.release()
+    side.raw.expire(keys["latest"], 60)
+
+    def published() -> dict[str, Finding]:
+        return {each.subject: each for each in stored_in(side, PUBLISH) if each.area == stored.PUBLISHED}
+
+    assert set(published()) == {"keys"}
+    side.raw.set(keys["latest"], "999", keepttl=True)
+    side.raw.persist(keys["all"])
+    found = published()
+    assert found["changed"].seen == f"1 key: {keys['latest']}"
+    assert found["changed"].cure == "countercache warmup debt"
+    assert found["without expiry"].seen == f"1 key: {keys['all']}"
+    side.raw.delete(*keys.values())
+    side.raw.lpush(keys["all"], "x")
+    assert {"changed", "gone"} <= set(published())
+    past = str(int((time.time() - 100) * 1e6))
+    side.raw.hset(side.keys.cell(CellId("debt", ALL, "latest")), "computed_at", past)
+    assert published()["expired"].seen == f"1 key: {keys['latest']}"
+
+
+def test_plain_keys_as_json(side: Side) -> None:
+    """Only the value counts, however the document is written; what is no document was written by somebody else."""
+    publish = msgspec.structs.replace(PUBLISH, encoding="json", ttl=None)
+    lease = side.acquire()
+    store.write(lease, [value(CellId("users", ALL, ALL), "5.0")], ["users"])
+    key = "total:users:all:all"
+    for text, good in (('{"value": "5.00"}', True), ('{"value": "6"}', False), ("5", False), ('{"v": 5}', False)):
+        side.raw.set(key, text)
+        assert ("changed" not in {each.subject for each in stored_in(side, publish)}) is good, text
+
+
+def test_what_redis_refuses_is_said_and_no_more(make_valkey: MakeValkey) -> None:
+    """A user who may not read the plain keys gets all else looked at; one who may not read ours is told so."""
+    valkey = make_valkey()
+    side = Side(valkey.url, valkey.client())
+    store.write(side.acquire(), [value(CellId("users", ALL, ALL), "5")], ["users"])
+    side.client = open_redis(
+        msgspec.structs.replace(
+            side.settings, redis=RedisSettings(url=user_url(valkey, "resetkeys", "~countercache:*"))
+        )
+    )
+    assert of(stored_in(side, PUBLISH), "keys").health is Health.UNKNOWN
+    user_url(valkey, "-hgetall")
+    assert of(stored_in(side, PUBLISH), "store").health is Health.UNKNOWN
+
+
+# --- databases
+
+LONG = """
+CREATE TABLE council (id INTEGER PRIMARY KEY, slug TEXT);
+CREATE TABLE year (id INTEGER PRIMARY KEY, label TEXT);
+CREATE TABLE figure (council_id INTEGER, field TEXT, year_id INTEGER, value NUMERIC(18, 2));
+"""
+
+
+def source(url: str, *, periods: tuple[str, ...] = ("all",), batch_size: Any = "auto", lookup: bool = True) -> Settings:
+    """A long source of one counter."""
+    return Settings(
+        databases={"main": DatabaseSettings(url=url)},
+        agent=AgentSettings(batch_size=batch_size),
+        sources={
+            "figures": SourceSettings(
+                database="main", table="figure", entity="council_id", field="field", period="year_id", value="value",
+                entities=Lookup(table="council", name="slug") if lookup else None,
+                periods=Lookup(table="year", name="label", order="label"),
+            )
+        },
+        counters={
+            "debt": CounterSettings(source="figures", formula="debt", periods=periods),
+            "users": CounterSettings(database="main", sql="SELECT count(*) FROM council"),
+        },
+    )  # fmt: skip
+
+
+def examined(settings: Settings) -> list[Finding]:
+    """What the worker sees of the database."""
+    reports = order(settings, task=DOCTOR)
+    ended = reports[-1]
+    assert isinstance(ended, Ended)
+    assert ended.failure is None, ended.failure
+    return [finding for report in reports if isinstance(report, Diagnosed) for finding in report.findings]
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def url(request: pytest.FixtureRequest, make_database: Callable[[str], str], tmp_path: Path) -> str:
+    """A database with few figures."""
+    found = make_database("") if request.param == "postgresql" else f"sqlite:///{tmp_path / 'site.db'}"
+    load(found, LONG, {
+        "council": [(number, f"c{number}") for number in range(50)],
+        "year": [(number, str(2000 + number)) for number in range(20)],
+        "figure": [(c, "debt", y, 1) for c in range(50) for y in range(20)],
+    })  # fmt: skip
+    return found
+
+
+def test_a_database_that_is_well(url: str) -> None:
+    """Server, limits (tried), table, query: all is well; a small table needs no index, whatever the batches."""
+    for batch_size in ("auto", 10):
+        found = examined(source(url, batch_size=batch_size))
+        assert not wrong(found)
+        assert "was ended after" in of(found, "limits").seen
+        assert "figure" in of(found, "source figures").seen
+    assert {"server", "counters", "index"} <= {each.subject for each in found}
+
+
+def test_limits_that_do_not_hold(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that lets a query run beyond its limit is found out by trying."""
+    monkeypatch.setitem(tables._SLOW, "postgresql", "SELECT 1")
+    monkeypatch.setitem(tables._SLOW, "sqlite", "SELECT 1")
+    found = of(examined(source(url)), "limits")
+    assert found.health is Health.WRONG
+    assert "ran to its end" in found.seen
+
+
+def test_what_the_configuration_names_is_not_there(url: str) -> None:
+    """A table, a column, a query: each is told with what to do, and the others are looked at all the same."""
+    settings = source(url)
+    figures = msgspec.structs.replace(settings.sources["figures"], table="figures")
+    users = msgspec.structs.replace(settings.counters["users"], sql="SELECT count(*) FROM usr")
+    settings = msgspec.structs.replace(
+        settings, sources={"figures": figures}, counters=settings.counters | {"users": users}
+    )
+    found = examined(settings)
+    assert wrong(found) == {"source figures", "counter users"}
+    assert "figures" in of(found, "source figures").seen
+
+
+def test_a_group_that_the_database_refuses(url: str) -> None:
+    """The group is named; a counter whose formula names no field is, too."""
+    settings = source(url)
+    group = {"north": GroupSettings(source="figures", where="regoin = 1")}
+    debt = msgspec.structs.replace(settings.counters["debt"], groups=("all", "north"))
+    settings = msgspec.structs.replace(settings, groups=group, counters=settings.counters | {"debt": debt})
+    assert wrong(examined(settings)) == {"group north"}
+
+
+def test_a_role_that_may_not_read(postgres: Cluster, make_database: Callable[[str], str]) -> None:
+    """The GRANT that is missing is said; with it all is well, and SELECT alone is enough."""
+    made = make_database(LONG)
+    name = made.rpartition("/")[2]
+    postgres.execute("DROP ROLE IF EXISTS doctored; CREATE ROLE doctored LOGIN")
+    try:
+        postgres.execute("GRANT SELECT ON council, year TO doctored", name)
+        settings = source(postgres.url(name, user="doctored"))
+        found = examined(settings)
+        assert wrong(found) == {"source figures"}
+        cure = of(found, "source figures").cure
+        assert "GRANT SELECT ON figure TO doctored" in cure
+        postgres.execute(cure.partition(": ")[2], name)
+        found = examined(settings)
+        assert not wrong(found)
+        assert of(found, "server").seen.endswith("as doctored")
+    finally:
+        postgres.execute("DROP OWNED BY doctored", name)
+        postgres.execute("DROP ROLE doctored")
+
+
+@pytest.fixture
+def large(url: str) -> str:
+    """The same with many figures, or what the database takes for many."""
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.execute(
+                "INSERT INTO figure (rowid, council_id, field, year_id, value) VALUES (500000,1,'debt',1,1)"
+            )
+        connection.close()
+    else:
+        fill = "INSERT INTO figure SELECT n % 5000, 'debt', n % 20, 1 FROM generate_series(1, 200000) n; ANALYZE figure"
+        load(url, fill, {})
+    return url
+
+
+@pytest.mark.parametrize("lookup", [True, False])
+def test_an_index_is_asked_for_where_batches_need_it(large: str, lookup: bool) -> None:
+    """Small batches of a large table would read all of it each; the index that is said ends that. A pass needs none."""
+    assert not wrong(examined(source(large, lookup=lookup)))
+    found = of(examined(source(large, batch_size=10, lookup=lookup)), "index")
+    assert found.health is Health.WARNING
+    assert "council_id" in found.seen
+    load(large, found.cure.partition(": ")[2].replace("CONCURRENTLY ", ""), {})
+    load(large, "ANALYZE", {})
+    assert not wrong(examined(source(large, batch_size=10, lookup=lookup)))
+
+
+def test_an_index_is_asked_for_where_few_periods_are_wanted(large: str) -> None:
+    """One period of twenty: an index on the period would let the others be left unread; for half of them none would."""
+    found = of(examined(source(large, periods=("latest",))), "index")
+    assert found.health is Health.WARNING
+    assert "1 of 20 periods" in found.seen
+    load(large, found.cure.partition(": ")[2].replace("CONCURRENTLY ", ""), {})
+    load(large, "ANALYZE", {})
+    assert not wrong(examined(source(large, periods=("latest",))))
+    assert not wrong(examined(source(large, periods=tuple(str(2000 + year) for year in range(10)))))
+
+
+def test_an_index_is_asked_for_where_entities_could_be_read_range_by_range(make_database: Callable[[str], str]) -> None:
+    """A huge table whose rows lie by entity: an index lets `auto` cut the pass over it. For totals none is needed."""
+    url = make_database(
+        LONG
+        + "INSERT INTO figure SELECT n / 200, 'debt', n % 20, 1 FROM generate_series(1, 200000) n;"
+        + "INSERT INTO council SELECT n, n FROM generate_series(0, 1000) n; ANALYZE;"
+        + "UPDATE pg_class SET reltuples = 2e7 WHERE relname = 'figure'"
+    )
+    totals = source(url)
+    over = msgspec.structs.replace(totals.counters["debt"], over=Over.ENTITIES, aggregate=Aggregate.MAX)
+    entities = msgspec.structs.replace(totals, counters={"debt": over})
+    assert not wrong(examined(totals))
+    found = of(examined(entities), "index")
+    assert found.health is Health.WARNING
+    assert "with an index on council_id it is cut" in found.seen
+    load(url, found.cure.partition(": ")[2].replace("CONCURRENTLY ", ""), {})
+    load(url, "UPDATE pg_class SET reltuples = 2e7 WHERE relname = 'figure'", {})
+    assert not wrong(examined(entities))
+
+
+@pytest.mark.parametrize(
+    ("dying", "whole", "health"),
+    [("500ms", "9s", Health.OK), (None, None, Health.WARNING), ("0", None, Health.WARNING), ("500ms", None, Health.OK)],
+)
+def test_what_older_servers_cannot(dying: str | None, whole: str | None, health: Health) -> None:
+    """Before PostgreSQL 14 a query outlives its client; before 17 there is no limit of a whole transaction."""
+    found = list(tables.versions("database main", dying, whole))
+    assert of(found, "dead clients").health is health
+    assert ("no transaction_timeout" in of(found, "transaction limit").seen) is (whole is None)
+
+
+# --- this host
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    """What a login has."""
+    return {"HOME": "/", "PATH": os.environ["PATH"], "TERM": "xterm"}
+
+
+def test_the_line_for_a_crontab_can_be_used(tmp_path: Path, environ: dict[str, str]) -> None:
+    """The line names the command and the configuration in full, and runs with no more than cron gives."""
+    (tmp_path / "a b.toml").write_text('namespace = "x"\n[redis]\nurl = "redis://127.0.0.1:1"\n', encoding="utf-8")
+    settings = config.load(tmp_path / "a b.toml", {})
+    (found,) = (each for each in host.cron(settings, environ) if each.subject == "crontab")
+    assert found.health is Health.UNKNOWN
+    command = found.cure.partition(": ")[2].split(" ", 5)[5]
+    done = subprocess.run(
+        ["/bin/sh", "-c", command.replace(" warmup --quiet --ok-if-locked", " config show")],
+        env={"PATH": host.PATH, "HOME": "/"}, capture_output=True, text=True, cwd="/", timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "a b.toml" in done.stdout
+
+
+def test_variables_that_cron_does_not_have(tmp_path: Path, environ: dict[str, str]) -> None:
+    """What the file names, what stands in for a missing URL, and what overrides it: not what a comment mentions."""
+    text = '# ${COMMENT}\nnamespace = "${SITE}"\n[databases.main]\nurl = "sqlite:///$${NOT}"\n'
+    (tmp_path / "c.toml").write_text(text, encoding="utf-8")
+    more = {
+        "SITE": "s", "COMMENT": "c", "NOT": "n", "REDIS_URL": "redis://h", "DATABASE_URL": "sqlite:///y",
+        "COUNTERCACHE_AGENT__TIMEOUT": "5m",
+    }  # fmt: skip
+    settings = config.load(tmp_path / "c.toml", environ | more)
+    found = of(list(host.cron(settings, environ | more)), "variables")
+    assert found.seen == "the configuration takes COUNTERCACHE_AGENT__TIMEOUT, REDIS_URL, SITE from the environment"
+
+
+def test_the_bundled_valkey_in_production(environ: dict[str, str]) -> None:
+    """Without a terminal it is probably cron that calls, and the bundled Valkey a mistake; at a terminal it is not."""
+    assert "bundled Valkey" not in {each.subject for each in host.cron(Settings(), environ)}
+    del environ["TERM"], environ["HOME"]
+    found = list(host.cron(Settings(), environ))
+    assert of(found, "bundled Valkey").health is Health.WARNING
+    assert of(found, "HOME").health is Health.WARNING
+
+
+# --- the whole
+
+
+@pytest.fixture
+def doctored(valkey: Valkey, url: str) -> Iterator[Settings]:
+    """Settings with servers that answer."""
+    yield msgspec.structs.replace(source(url), redis=RedisSettings(url=valkey.url))
+
+
+def test_the_whole_goes_on_where_a_part_is_away(doctored: Settings) -> None:
+    """Neither a Redis nor a database that is away keeps the rest from being looked at; either makes it fail."""
+    areas = {"configuration", "cron", "redis", "locks", "cells", "database main"}
+    result = examination.examine(lambda: doctored)
+    assert {each.area for each in result.findings} == areas
+    assert result.exit_code == 0, [each for each in result.findings if each.health is Health.WRONG]
+    away = msgspec.structs.replace(doctored, redis=RedisSettings(url="redis://127.0.0.1:1"))
+    result = examination.examine(lambda: away)
+    assert {each.area for each in result.findings} == areas - {"locks", "cells"}
+    assert result.exit_code == 1
+    gone = {"main": DatabaseSettings(url="postgresql://127.0.0.1:1/x"), "other": DatabaseSettings(url="sqlite:////no")}
+    result = examination.examine(lambda: msgspec.structs.replace(doctored, databases=gone))
+    assert {each.area for each in result.findings} == areas | {"database other"}
+    assert {each.area for each in result.findings if each.health is Health.WRONG} == {
+        "database main", "database other",
+    }  # fmt: skip
+
+
+def test_a_configuration_that_cannot_be_used() -> None:
+    """It is what is wrong, and all that can be told."""
+
+    def refuse() -> Settings:
+        raise ConfigError("countercache.toml: agent.timeuot: there is no such key", hint='did you mean "timeout"?')
+
+    result = examination.examine(refuse)
+    assert [each.cure for each in result.findings] == ['did you mean "timeout"?']
+    assert result.exit_code == 1

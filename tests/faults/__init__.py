@@ -1,0 +1,1 @@
+"""Faults injected into real servers and processes, and what must hold all the same."""

@@ -1,0 +1,187 @@
+"""The figures that are measured, and the counters over them.
+
+The tables are as web stacks make them: a figure has a row of its own with an `id`, and points with integer keys to the
+tables of areas, topics and years that have the names; the keys of a figure are unique together, and each is indexed.
+Rows lie in the order of the years, as they come. One value in fifty is NULL. Everything is made inside the server.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+FIELDS = 10
+PERIODS = 10
+CLASSES = 5
+FIRST_YEAR = 2014
+"""The year before the first period."""
+
+
+class Size(msgspec.Struct, frozen=True):
+    """A number of entities; figures are that × 10 fields × 10 periods."""
+
+    name: str
+    entities: int
+
+    @property
+    def figures(self) -> int:
+        """How many figures that makes."""
+        return self.entities * FIELDS * PERIODS
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """A counter, and the same in SQL: an expression over `{f1}`…, the sums of the fields. `plain`: it is one sum."""
+
+    name: str
+    formula: str
+    fields: tuple[int, ...]
+    aggregate: str = ""
+    plain: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The formula with `{f1}` for `field-1`, and a divisor of zero as no value."""
+        return re.sub(r"field-(\d+)", r"{f\1}", re.sub(r"/ field-(\d+)", r"/ nullif({f\1}, 0)", self.formula))
+
+
+def _sum(name: str, *fields: int, aggregate: str = "") -> Counter:
+    return Counter(name, " + ".join(f"field-{n}" for n in fields), fields, aggregate, plain=True)
+
+
+def _of(name: str, formula: str, *, aggregate: str = "") -> Counter:
+    return Counter(name, formula, tuple(sorted({int(n) for n in re.findall(r"field-(\d+)", formula)})), aggregate)
+
+
+TOTALS = (
+    *(_sum(f"field-{n}-total", n) for n in range(1, 6)),
+    _sum("short-term", 1, 2, 3),
+    _sum("long-term", 4, 5, 6),
+    _sum("borrowed", 1, 2, 3, 4, 5, 6),
+    _sum("invested", 7, 8, 9),
+    _sum("everything", *range(1, FIELDS + 1)),
+    _of("first-share", "field-1 / field-2"),
+    _of("second-share", "field-3 / field-4"),
+    _of("third-share", "field-5 / field-6"),
+    _of("fourth-share", "field-7 / field-8"),
+    _of("fifth-share", "100 * field-9 / field-10"),
+    _of("net", "field-1 + field-2 - field-7"),
+    _of("gap", "field-4 - field-8"),
+    _of("weighted", "0.5 * field-9 + 0.25 * field-10"),
+    _of("half", "(field-5 + field-6) * 0.5"),
+    _of("double", "2 * field-10"),
+)
+"""Twenty counters over totals: sums, ratios, differences."""
+
+ENTITIES = (
+    *(_sum(f"{how}-field-1", 1, aggregate=how) for how in ("avg", "max", "min", "count")),
+    _of("average-share", "field-1 / field-2", aggregate="avg"),
+    _of("largest-share", "field-3 / field-4", aggregate="max"),
+    _of("shares", "field-5 / field-6", aggregate="count"),
+    _sum("sum-of-three", 1, 2, 3, aggregate="sum"),
+    _sum("average-of-three", 4, 5, 6, aggregate="avg"),
+    _sum("largest-of-two", 7, 8, aggregate="max"),
+)
+"""Ten counters over entities: four of one field; ratios, and sums of entities that have all fields."""
+
+_SHAPE = """
+CREATE TABLE area (id {big} PRIMARY KEY, slug text NOT NULL UNIQUE, class text NOT NULL);
+CREATE TABLE topic (id {big} PRIMARY KEY, slug text NOT NULL UNIQUE);
+CREATE TABLE year (id {big} PRIMARY KEY, label text NOT NULL UNIQUE);
+CREATE TABLE figure (
+    id {big} PRIMARY KEY, area_id {big} NOT NULL, topic_id {big} NOT NULL, year_id {big} NOT NULL, value numeric(16, 2)
+);
+"""
+_INDEXES = """
+CREATE UNIQUE INDEX figure_keys ON figure (area_id, topic_id, year_id);
+CREATE INDEX figure_topic ON figure (topic_id);
+CREATE INDEX figure_year ON figure (year_id);
+"""
+_FILL = """
+INSERT INTO area SELECT i, 'area-' || i, 'class-' || (i % {classes} + 1) FROM {areas};
+INSERT INTO topic SELECT i, 'field-' || i FROM {topics};
+INSERT INTO year SELECT i, CAST({first} + i AS text) FROM {years};
+INSERT INTO figure SELECT ((y.id - 1) * {entities} + a.id - 1) * {fields} + f.id, a.id, f.id, y.id,
+    CASE WHEN (a.id * 31 + f.id * 17 + y.id * 7) % 50 <> 0
+    THEN ((a.id * 7919{big} + f.id * 104729 + y.id * 1299709) % 100000007 - 5000000) / 100.0 END
+FROM year y CROSS JOIN area a CROSS JOIN topic f ORDER BY y.id, a.id, f.id;
+"""
+_CONFIG = """\
+namespace = "{namespace}"
+
+[redis]
+url = "{redis}"
+
+[databases.main]
+url = "{database}"
+
+[sources.figures]
+database = "main"
+table = "figure"
+entity = "area_id"
+field = "topic_id"
+period = "year_id"
+value = "value"
+entities = {{ table = "area", name = "slug" }}
+fields = {{ table = "topic", name = "slug" }}
+periods = {{ table = "year", name = "label", order = "label" }}
+"""
+
+
+def fill_postgres(url: str, size: Size) -> None:
+    """Make the tables in an empty PostgreSQL database, and let it look at them."""
+    numbers = "generate_series(1, {}) i"
+    fill = _FILL.format(
+        classes=CLASSES,
+        entities=size.entities,
+        fields=FIELDS,
+        first=FIRST_YEAR,
+        big="::bigint",
+        areas=numbers.format(size.entities),
+        topics=numbers.format(FIELDS),
+        years=numbers.format(PERIODS),
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        # The one large table is indexed after it is filled, as a restored dump is.
+        for script in (_SHAPE.format(big="bigint"), fill, _INDEXES, "VACUUM ANALYZE"):
+            connection.execute(script.encode())
+
+
+def fill_sqlite(path: Path, size: Size) -> None:
+    """Make the tables in a new SQLite file."""
+    numbers = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT i FROM n)"
+    fill = _FILL.format(
+        classes=CLASSES,
+        entities=size.entities,
+        fields=FIELDS,
+        first=FIRST_YEAR,
+        big="",
+        areas=numbers.format(size.entities),
+        topics=numbers.format(FIELDS),
+        years=numbers.format(PERIODS),
+    )
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript("PRAGMA journal_mode = off; PRAGMA synchronous = off;")
+        connection.executescript(_SHAPE.format(big="integer") + fill + _INDEXES + "ANALYZE;")
+    finally:
+        connection.close()
+
+
+def config(database: str, redis: str, namespace: str, *, entities: bool) -> str:
+    """A configuration: the twenty counters over totals, each with every period, its change, and six groups; with
+    `entities` the ten over entities too.
+    """
+    groups = [f"class-{n}" for n in range(1, CLASSES + 1)]
+    parts = [_CONFIG.format(namespace=namespace, redis=redis, database=database)]
+    parts += [f'[groups.{name}]\nsource = "figures"\nwhere = "class = \'{name}\'"\n' for name in groups]
+    common = f'source = "figures"\nperiods = "each"\ncompare = true\ngroups = {["all", *groups]}\n'
+    for counter in TOTALS:
+        parts.append(f'[counters.{counter.name}]\nformula = "{counter.formula}"\n{common}')
+    for counter in ENTITIES if entities else ():
+        how = f'over = "entities"\naggregate = "{counter.aggregate}"\nmissing = "skip"\n'
+        parts.append(f'[counters.{counter.name}]\nformula = "{counter.formula}"\n{how}{common}')
+    return "\n".join(parts)

@@ -9,6 +9,7 @@ evaluates annotations.
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from countercache import render
-from countercache.errors import EXIT_INTERRUPTED, CountercacheError, UsageError
+from countercache.errors import EXIT_INTERRUPTED, CountercacheError, OutputClosed, OutputError, UsageError
 from countercache.options import ConfigPath, Counters, Debug, Json, Option, app, bare, command, group
 from countercache.session import Session, entities, one_of, seconds
 
@@ -301,19 +302,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (default: of this process) and return its exit code; nothing is raised."""
     arguments = sys.argv[1:] if arguments is None else arguments
     session = Session(arguments)
+    # Where the caller has closed one, there is no stream.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = int(app(list(arguments), prog_name=render.PROGRAM, standalone_mode=False, obj=session) or 0)
+        with render.writing():
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except OutputClosed as error:
+        return error.exit_code
     except Exception as error:  # noqa: BLE001 - here ends what anything may raise
         code = fail(session, error)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it was told: the interpreter's last flush need not do it again
     return code
 
 
@@ -322,7 +326,12 @@ def fail(session: Session, error: Exception) -> int:
     if session.debug:
         render.show_traceback(error)
     ours = as_ours(error)
-    render.show_error(ours, ours.exit_code, as_json=session.json, log=session.log)
+    show = partial(render.show_error, ours, ours.exit_code, log=session.log)
+    try:
+        with render.writing():
+            show(as_json=session.json)
+    except OutputError:
+        show()  # what failed first is what matters; it is told on stderr
     return ours.exit_code
 
 

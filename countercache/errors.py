@@ -20,6 +20,8 @@ EXIT_LOCKED = 4
 EXIT_UNREACHABLE = 5
 EXIT_TIMEOUT = 124
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""What a shell reports of a program that SIGPIPE ended."""
 EXIT_TERMINATED = 143
 
 
@@ -95,3 +97,13 @@ class DeadlineExceeded(CountercacheError):  # noqa: N818 - it is named for what 
     """The time that was given is over."""
 
     exit_code = EXIT_TIMEOUT
+
+
+class OutputError(CountercacheError):
+    """The result could not be written: a full disk."""
+
+
+class OutputClosed(OutputError):  # noqa: N818 - it is named for what happened
+    """The reader of the result went away (`| head`), which is nothing to complain of."""
+
+    exit_code = EXIT_BROKEN_PIPE

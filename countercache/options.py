@@ -7,8 +7,7 @@ result. `command` makes a Typer command of it: it adds the shared options, shows
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -18,9 +17,6 @@ from countercache import render
 from countercache.coercion import PlainCommand, PlainGroup
 from countercache.errors import EXIT_USAGE, CountercacheError
 from countercache.session import Session
-
-EXIT_BROKEN_PIPE = 141
-"""What a shell reports of a program that SIGPIPE ended: the reader of stdout went away."""
 
 Result = TypeVar("Result")
 
@@ -92,7 +88,7 @@ def command(
             session.json |= json
             session.debug |= debug
             result = function(session, **options)
-            with writing():
+            with render.writing():
                 return render.show(result, as_json=session.json, quiet=bool(options.get("quiet")), log=session.log)
 
         run.__doc__ = function.__doc__
@@ -107,16 +103,6 @@ def command(
         return function
 
     return decorate
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Ends the command as SIGPIPE would when the reader of what is written within goes away."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's last flush finds no fault
-        raise typer.Exit(EXIT_BROKEN_PIPE) from None
 
 
 def _with_shared(own: inspect.Signature) -> inspect.Signature:

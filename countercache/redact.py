@@ -12,7 +12,8 @@ MASK = "***"
 _SECRET_WORD = re.compile(r"(?i)passw(?:or)?d|passphrase|pwd|secret|token|credential|api_?key")
 # `password=x` in a query string, in a libpq connection string, and percent-encoded in SQLAlchemy's `odbc_connect`.
 _NAME = re.compile(r"(?<![\w.-])([\w.-]++)(?:\s*+=\s*+|%3[Dd])")
-_SECRET = re.compile(r"(?i)'(?:[^'\\]|\\.)*+'|\"[^\"]*+\"|\{[^}]*+\}|(?:(?!%3B)[^&;\s'\"])*+")
+# (No possessive quantifier of a group: before Python 3.11.5 such a one matched too much.)
+_SECRET = re.compile(r"(?i)'[^'\\]*+(?:\\.[^'\\]*+)*'|\"[^\"]*+\"|\{[^}]*+\}|(?:(?!%3B)[^&;\s'\"])*")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s'\"<>`]*)")
 _QUERY = re.compile(r"[\w.%-]+=[^@]*")
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from countercache import render
-from countercache.options import Option, app, command, writing
+from countercache.options import Option, app, command
 from countercache.session import Session, number, one_of, seconds
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def events(
     )
     client, keys = session.redis(session.settings())
     if follow:
-        with writing():
+        with render.writing():
             render.follow(log.follow(client, keys, wanted), as_json=session.json)
     return log.find(client, keys, wanted)
 

@@ -25,6 +25,7 @@ MEANINGS = {
     "EXIT_LOCKED": "another run holds the lock (0 with `--ok-if-locked`)",
     "EXIT_UNREACHABLE": "Redis or the database cannot be reached",
     "EXIT_TIMEOUT": "the timeout fired",
+    "EXIT_BROKEN_PIPE": "the reader of the output went away (as with `head`): what SIGPIPE does",
     "EXIT_INTERRUPTED": "interrupted (SIGINT, Ctrl-C)",
     "EXIT_TERMINATED": "terminated (SIGTERM)",
 }
@@ -51,8 +52,7 @@ def sections() -> Iterator[str]:
     yield "| exit | meaning |\n| --- | --- |"
     for name, code in exit_codes():
         yield f"| {code} | {MEANINGS[name]} |"
-    yield "\nA reader of the output that goes away (`| head`) ends a command with 141, as SIGPIPE would.\n"
-    yield "## Commands\n"
+    yield "\n## Commands\n"
     yield "\n\n".join(f"### {path}\n\n```text\n{text}\n```" for path, text in commands())
 
 

@@ -18,7 +18,10 @@ COMMAND = Path(sys.executable).with_name("countercache")
 ROWS = 400
 """Lines of the screen that a test looks at: what scrolled off would be lost."""
 
-_OURS = ("COUNTERCACHE_", "_COUNTERCACHE_", "REDIS_URL", "DATABASE_URL", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+_OURS = (
+    *("COUNTERCACHE_", "_COUNTERCACHE_", "REDIS_URL", "DATABASE_URL", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"),
+    "PYTHONUNBUFFERED",
+)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -6,10 +6,13 @@ and are imported only where a terminal shows something.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
+
+from countercache.errors import OutputClosed, OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +47,17 @@ def show(result: object, *, as_json: bool = False, quiet: bool = False, log: str
     for problem in () if logged else plain.problems(result):
         complain(problem, log)
     return exit_code
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """What cannot be written to stdout is told once, as an `OutputError`; what still follows it goes nowhere."""
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        closed = isinstance(error, BrokenPipeError)
+        raise (OutputClosed if closed else OutputError)(f"the result cannot be written: {error.strerror}") from error
 
 
 def follow(events: Iterable[Event], *, as_json: bool = False) -> None:

@@ -208,22 +208,49 @@ def test_a_reader_that_goes_away_is_no_error(directory: Path) -> None:
         assert process.wait(timeout=20) == 141
 
 
-def test_an_output_that_cannot_be_written_to(directory: Path) -> None:
-    """A full disk is an error, not a success without a result."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("status",), 1, "No space left"),
+        (("status", "--json"), 1, "No space left"),
+        (("--version",), 1, "No space left"),
+        (("--help",), 1, "No space left"),
+        (("status", "debt", "--json"), 2, "debt"),
+    ],
+)
+def test_an_output_that_cannot_be_written_to(
+    directory: Path, arguments: tuple[str, ...], code: int, said: str, unbuffered: str
+) -> None:
+    """A full disk is an error, not a success without a result, and told once; of two errors it is the lesser."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [str(COMMAND), "status"],
+            [str(COMMAND), *arguments],
             cwd=directory,
-            env=environment(),
+            env=environment(PYTHONUNBUFFERED=unbuffered),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             timeout=20,
             check=False,
         )
-    assert done.returncode == 1
+    assert done.returncode == code, done.stderr
     assert done.stderr.count("\n") == 1
-    assert "No space left" in done.stderr
+    assert said in done.stderr
+
+
+def test_an_output_that_is_closed(directory: Path) -> None:
+    """`countercache status >&-`: nobody wants to see it, which is no fault."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" status >&-', str(COMMAND)],
+        cwd=directory,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_terminal_or_file_without_utf_8_gets_escapes(directory: Path) -> None:

@@ -65,14 +65,16 @@ class Sampler:
         self._newest.clear()
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY):
+        while True:
             try:
                 self.sample()
             except RedisUnreachable:
-                continue
+                pass
             except (RedisError, redis.RedisError) as error:
                 if "READONLY" not in str(error) and "NOPERM" not in str(error) and "loading" not in str(error).lower():
                     self.violations.append(f"the sampler got {error!r}")
+            if self._stop.wait(EVERY):
+                return
 
     def sample(self) -> None:
         """Read once and check."""

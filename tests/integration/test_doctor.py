@@ -284,7 +284,7 @@ def test_cells_that_fail_are_stale_or_left_over(side: Side) -> None:
     store.write(
         lease,
         [
-            value(CellId("debt", ALL, "latest"), fresh_for=0.001),
+            value(CellId("debt", ALL, "latest"), fresh_for=0),
             value(CellId("debt", ALL, ALL)),
             failure(CellId("users", ALL, ALL), "no such table"),
             value(CellId("removed", ALL, ALL)),

@@ -219,8 +219,9 @@ def _peaks(stand: Stand, configs: dict[str, Path], say: Say) -> dict[str, int]:
 
 
 def _agree(ours: dict[tuple[str, str], Decimal], theirs: dict[tuple[str, str], Decimal]) -> None:
-    """Raise `ValueError` unless both have the same cells and the same values: to ten digits, since SQLite's own sums are
-    floats, and to the penny where one such sum is taken from another.
+    """Raise `ValueError` unless both have the same cells and the same values.
+
+    To ten digits, since SQLite's own sums are floats; to the penny where one such sum is taken from another.
     """
     if ours.keys() != theirs.keys():
         raise ValueError(f"not the same cells: {sorted(ours.keys() ^ theirs.keys())[:5]}")

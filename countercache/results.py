@@ -35,6 +35,11 @@ class RunView(msgspec.Struct, frozen=True):
     deadline_in: float
     verdict: Verdict = Verdict.LIVE
 
+    @property
+    def dead(self) -> bool:
+        """Whether its process is gone, so that only its lock is left of it."""
+        return self.verdict is Verdict.DEAD
+
 
 class StatusResult(msgspec.Struct, frozen=True):
     """What `status` found: every configured cell, every run in flight."""

@@ -27,10 +27,8 @@ def _(result: results.StatusResult) -> Iterator[str]:
     for view in result.cells:
         yield row([*_cell(view), text.age(view.age), text.remarks(view)])
     for run in result.runs:
-        yield (
-            f"# run {text.escape(run.lock)}: {text.progress(run.progress)}, {text.duration(run.elapsed)} elapsed,"
-            f" {text.duration(run.deadline_in)} left"
-        )
+        how = "its process is gone" if run.dead else text.times(run)
+        yield f"# run {text.escape(run.lock)}: {text.progress(run.progress)}, {how}"
     for command, does in text.next_commands(result):
         yield f"# {command}: {does}"
 

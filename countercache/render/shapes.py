@@ -135,8 +135,7 @@ class Runs:
             bar = _bar(run, max(NARROWEST, options.max_width // 4))
             count = Text("" if run.progress.total is None else f"{run.progress.done}/{run.progress.total}")
             said = f"{text.escape(run.progress.phase, text.LIMIT)}, " if run.progress.phase else ""
-            times = f"{text.duration(run.elapsed)}, {text.duration(run.deadline_in)} left"
-            does = Text.assemble(said, (times, "dim"))
+            does = Text.assemble(said, ("its process is gone", "red") if run.dead else (text.times(run), "dim"))
             table.add_row(name, bar, count, *([does] if wide else []))
             if not wide:
                 table.add_row("", does)

@@ -14,12 +14,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from countercache.redact import redact
-from countercache.states import State, Verdict
+from countercache.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from countercache.results import CellView, EmbeddedStatus, StatusResult
+    from countercache.results import CellView, EmbeddedStatus, RunView, StatusResult
     from countercache.states import Coverage, Event, Failure, Lock, Progress
 
 LIMIT = 200
@@ -213,13 +213,18 @@ def put_off(view: CellView) -> str:
     return f"not tried again for {duration(view.retry_in or 0)} after {count(failures, 'failure')} in a row"
 
 
+def times(run: RunView) -> str:
+    """For how long a run has been under way, and until when it may: `3.1 s, 14 min left`."""
+    return f"{duration(run.elapsed)}, {duration(run.deadline_in)} left"
+
+
 def next_commands(result: StatusResult) -> list[tuple[str, str]]:
     """What to type next, each command with what it does; none where all is well."""
     states = {view.state for view in result.cells}
     commands = []
     if State.CALCULATING in states:
         commands.append(("countercache locks list", "shows who computes, and until when"))
-    if State.ERROR in states or any(run.verdict is Verdict.DEAD for run in result.runs):
+    if State.ERROR in states or any(run.dead for run in result.runs):
         commands.append(("countercache recover", "clears the locks of dead runs and computes again what failed"))
         commands.append(("countercache events --level warning", "shows what went wrong before"))
     elif states & {State.STALE, State.PENDING} and not commands:

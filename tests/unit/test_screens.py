@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from countercache import results
-from countercache.render import shapes, tables
+from countercache.render import plain, shapes, tables
 from countercache.results import StatusResult
 from countercache.states import Coverage, Progress, State, Verdict
 from tests import samples
@@ -86,6 +86,14 @@ def test_status_says_what_to_type_next() -> None:
     assert "countercache warmup --due" in screen(StatusResult("s", (samples.never("x"),), ()))
     assert "countercache" not in screen(StatusResult("s", (samples.view(),), ()))
     assert "countercache locks clear" in screen(samples.LOCKS)
+
+
+def test_a_run_whose_process_is_gone_is_not_shown_as_going_on() -> None:
+    """On a terminal and in a pipe: nobody waits for what will never come."""
+    dead = StatusResult("s", (), (results.RunView("main", Progress("reading", 1, 4), 1.0, 2.0, Verdict.DEAD),))
+    for shown in (screen(dead), screen(dead, 60), "\n".join(plain.lines(dead))):
+        assert "its process is gone" in shown
+        assert "left" not in shown
 
 
 @pytest.mark.parametrize(("done", "total", "full"), [(0, 400, 0), (100, 400, 5), (400, 400, 20), (900, 400, 20)])

@@ -145,6 +145,8 @@ class Runs:
 def _bar(run: RunView, width: int) -> Text:
     """How far a run is; what has no known end is shown by something that moves with the time."""
     done, total = run.progress.done, run.progress.total
+    if total is None and run.dead:
+        return Text("─" * width, "dim")
     if total is None:
         before = int(run.elapsed * 10) % (width - 2)
         return Text("─" * before, "dim").append("━━━", "cyan").append("─" * (width - 3 - before), "dim")

@@ -117,7 +117,9 @@ def warmup(
     )
     settings = session.settings(request.counters)
     if dry_run:
-        return agent.dry_run(settings, request)
+        from countercache import inquiry  # noqa: PLC0415
+
+        return inquiry.dry_run(settings, request)
     with render.observer(shown=not no_progress, quiet=quiet, log=session.log) as observer:
         return agent.warmup(settings, request, observer)
 
@@ -251,9 +253,9 @@ def config_check(session: Session) -> "CheckResult":
     Looks whether the tables, columns, fields, groups and periods that it names are there, whether each SQL counter
     parses, and whether Redis answers. Nothing is computed.
     """
-    from countercache import agent  # noqa: PLC0415
+    from countercache import inquiry  # noqa: PLC0415
 
-    return agent.check(session.settings())
+    return inquiry.check(session.settings())
 
 
 @command(config_app, "config show")

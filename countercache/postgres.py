@@ -32,9 +32,6 @@ _SLACK = 0.5
 _SORTED = 0.9
 """So much correlation between a column and where the rows lie that a range of it is found together."""
 
-_WORK_MEMORY = 64
-"""Megabytes that a step of a query may use: with less, what belongs to one entity is brought together on disk."""
-
 _KINDS = {
     **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
     "numeric": Kind.NUMERIC,
@@ -309,10 +306,6 @@ def _milliseconds(seconds: float) -> int:
     return max(1, min(int(seconds * 1000), 2**31 - 1))
 
 
-_MEMORY = """
-SELECT set_config('work_mem', '{megabytes}MB', true)
-WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('{megabytes}MB')
-"""
 _TABLE = """
 SELECT c.oid, CASE WHEN c.relkind = 'p' THEN (
     SELECT sum(greatest(l.reltuples, 0)) FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid

@@ -1,7 +1,7 @@
 """What a worker process does: talks to one database, and tells the guard what it finds as it finds it.
 
 It is started before it is needed, loads the driver, and waits for the guard's word. Everything that goes wrong with the
-database or the configuration is reported; an error that nobody foresaw is left to the process's own frame (`agent`).
+database or the configuration is reported; an error that nobody foresaw is left to the process's own `frame`.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from countercache import agent
 from countercache.doctor import host
 from countercache.errors import ConfigError
+from countercache.inquiry import ask
 from countercache.messages import DOCTOR, Diagnosed, Ended, Report
 from countercache.results import DoctorResult, Finding, Health
 from countercache.settings import Settings
@@ -36,7 +36,7 @@ def examine(load: Callable[[], Settings], environ: Mapping[str, str] = os.enviro
         if client is not None:
             in_redis.extend(stored.examine(client, settings))
 
-    heard = agent.ask(settings, counters, DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
+    heard = ask(settings, counters, DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
     databases = [finding for name, reports in heard.items() for finding in _database(name, reports)]
     return DoctorResult((*found, *in_redis, *databases))
 

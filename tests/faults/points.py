@@ -28,10 +28,10 @@ GUARD_POINTS = {
     "script": ("countercache.connection", "run"),
 }
 WORKER_POINTS = {
-    "work": ("countercache.agent", "_work"),
+    "work": ("countercache.frame", "work"),
     "connect": ("countercache.database", "Target.open"),
-    "report": ("countercache.agent", "_Line.send"),
-    "order": ("countercache.agent", "_Line.receive"),
+    "report": ("countercache.frame", "Line.send"),
+    "order": ("countercache.frame", "Line.receive"),
 }
 MOMENTS = ("before", "after")
 

@@ -17,13 +17,14 @@ from bench.parts import Result, Rounds, Say
 
 PARTS: dict[str, Callable[[Rounds, Say], Result]] = {
     "start-up": parts.start_up,
+    "councils": parts.councils,
     "postgres-144k": lambda rounds, say: parts.postgres(parts.SMALL, rounds, say),
     "sqlite-144k": lambda rounds, say: parts.sqlite(parts.SMALL, rounds, say),
     "postgres-5m": lambda rounds, say: parts.postgres(parts.MEDIUM, rounds, say),
     "sqlite-5m": lambda rounds, say: parts.sqlite(parts.MEDIUM, rounds, say),
     "postgres-50m": parts.postgres_large,
 }
-SIZES = {"small": list(PARTS)[:3], "default": list(PARTS)[:5], "large": list(PARTS)}
+SIZES = {"small": list(PARTS)[:4], "default": list(PARTS)[:6], "large": list(PARTS)}
 NOISY = 0.25
 """Processes a core that run already: more, and the figures tell of them too."""
 

@@ -90,11 +90,16 @@ BOUNDS = (
         "SQLite, 5 M figures, exact decimals: the job, from its lock to its end / bare sum",
         *(13.0, "×", _ratio("sqlite-5m", parts.TOTALS, parts.BARE, of_job)),
     ),
+    Bound(
+        "PostgreSQL, the demo's real figures, 20 counters: whole command", 1.5, "s", _seconds("councils", parts.TOTALS)
+    ),
     Bound("countercache --version / a bare Typer app", 1.3, "×", _ratio("start-up", parts.VERSION, parts.TYPER)),
     Bound(
         "countercache locks list / import redis, typer, rich.table",
         *(1.3, "×", _ratio("start-up", parts.LOCKS, parts.IMPORTS)),
     ),
+    Bound("countercache --version", 0.15, "s", _seconds("start-up", parts.VERSION)),
+    Bound("countercache locks list", 0.4, "s", _seconds("start-up", parts.LOCKS)),
     Bound("peak memory, guard and worker together, at every size", 150.0, "MB", _memory),
 )
 

@@ -131,7 +131,7 @@ periods = {{ table = "year", name = "label", order = "label" }}
 """
 
 
-def fill_postgres(url: str, size: Size) -> None:
+def fill_postgres(size: Size, url: str) -> None:
     """Make the tables in an empty PostgreSQL database, and let it look at them."""
     numbers = "generate_series(1, {}) i"
     fill = _FILL.format(

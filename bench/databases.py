@@ -56,11 +56,11 @@ class Database(ABC):
 class Postgres(Database):
     """A database of a cluster. The server's own time is what it says that its sessions were active."""
 
-    def __init__(self, cluster: Cluster, name: str, size: Size) -> None:
+    def __init__(self, cluster: Cluster, name: str, fill: Callable[[str], None]) -> None:
         self._cluster, self._name = cluster, name
         cluster.execute(f"CREATE DATABASE {name}")
         self.url = cluster.url(name, unix=True)
-        data.fill_postgres(self.url, size)
+        fill(self.url)
 
     def connection(self) -> psycopg.Connection[tuple[Any, ...]]:
         """A connection that commits each statement."""

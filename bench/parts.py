@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from bench import baselines, data
+from bench import councils as real
 from bench.data import Size
 from bench.databases import Database, Postgres, SQLite
 from bench.measure import Contender, Sample, Timing, by_turns, peak_memory, run
@@ -54,6 +55,8 @@ app()
 
 Say = Callable[[str], None]
 
+_OVER_TOTALS, _WITH_ENTITIES = (partial(data.config, entities=entities) for entities in (False, True))
+
 
 class Rounds(msgspec.Struct, frozen=True):
     """How often things are run: most of them, those that take long, and the starts."""
@@ -87,10 +90,10 @@ class Stand:
             if not name.startswith("COUNTERCACHE_") and name != "PYTHONDONTWRITEBYTECODE"
         }
 
-    def configure(self, name: str, database: Database, *, entities: bool = False) -> Path:
-        """Write a configuration with a namespace of its own."""
+    def configure(self, name: str, database: Database, write: Callable[[str, str, str], str] = _OVER_TOTALS) -> Path:
+        """Write a configuration with a namespace of its own; `write` is given both URLs and that name."""
         path = self.directory / f"{name}.toml"
-        path.write_text(data.config(database.url, self._valkey.url, name, entities=entities), encoding="utf-8")
+        path.write_text(write(database.url, self._valkey.url, name), encoding="utf-8")
         return path
 
     def countercache(self, config: Path, *arguments: str) -> tuple[float, str]:
@@ -125,7 +128,7 @@ def postgres(size: Size, rounds: Rounds, say: Say) -> Result:
     with ExitStack() as stack:
         stand, cluster = Stand(stack), Cluster()
         stack.callback(cluster.close)
-        return _compare(stand, Postgres(cluster, "bench", size), size, rounds, say)
+        return _compare(stand, Postgres(cluster, "bench", partial(data.fill_postgres, size)), size, rounds, say)
 
 
 def postgres_large(rounds: Rounds, say: Say) -> Result:
@@ -133,9 +136,10 @@ def postgres_large(rounds: Rounds, say: Say) -> Result:
     with ExitStack() as stack:
         stand, cluster = Stand(stack), Cluster()
         stack.callback(cluster.close)
-        medium, large = Postgres(cluster, "medium", MEDIUM), Postgres(cluster, "large", LARGE)
+        medium = Postgres(cluster, "medium", partial(data.fill_postgres, MEDIUM))
+        large = Postgres(cluster, "large", partial(data.fill_postgres, LARGE))
         at_medium, at_large = stand.configure("medium", medium), stand.configure("large", large)
-        entities = stand.configure("entities", large, entities=True)
+        entities = stand.configure("entities", large, _WITH_ENTITIES)
         contenders = [
             _bare(large, rounds.slow),
             _warmup(MEDIUM_TOTALS, stand, medium, at_medium, rounds.slow),
@@ -178,10 +182,28 @@ def start_up(rounds: Rounds, say: Say) -> Result:
         return Result(tiny.figures, by_turns(contenders, say))
 
 
+def councils(rounds: Rounds, say: Say) -> Result:
+    """Real figures on PostgreSQL: twenty counters, seven years, the United Kingdom and its four countries."""
+    with ExitStack() as stack:
+        stand, cluster = Stand(stack), Cluster()
+        stack.callback(cluster.close)
+        database = Postgres(cluster, "councils", real.fill_postgres)
+        config = stand.configure("councils", database, real.config)
+        with database.asking() as ask:
+            ((figures,),) = ask("SELECT count(*) FROM financial_figure")
+        stand.warmup(config)
+        stand.values(config)
+        contenders = [
+            Contender(BARE, lambda: database.timed_asking(lambda ask: ask(real.BARE_SUM)), rounds.most),
+            _warmup(TOTALS, stand, database, config, rounds.most),
+        ]
+        return Result(figures, by_turns(contenders, say), _peaks(stand, {TOTALS: config}, say))
+
+
 def _compare(stand: Stand, database: Database, size: Size, rounds: Rounds, say: Say) -> Result:
     """Time everything on one database, after a run that warms the caches and shows that all agree on the values."""
     totals = stand.configure("totals", database)
-    entities = stand.configure("entities", database, entities=True)
+    entities = stand.configure("entities", database, _WITH_ENTITIES)
     stand.warmup(totals)
     with database.asking() as ask:
         _agree(stand.values(totals), baselines.by_query(ask))

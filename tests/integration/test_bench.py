@@ -31,6 +31,7 @@ def results() -> dict[str, Result]:
     """Each part that can be tiny, run once. That countercache and plain SQL agree on all values, the parts check."""
     return {
         "start-up": parts.start_up(ONCE, quiet),
+        "councils": parts.councils(ONCE, quiet),
         "postgres-5m": parts.postgres(TINY, ONCE, quiet),
         "sqlite-5m": parts.sqlite(TINY, ONCE, quiet),
     }

@@ -18,11 +18,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import redis
@@ -30,6 +30,8 @@ import redis
 from countercache import config
 from countercache.connection import Keys
 from countercache.settings import Settings
+from tests.faults import figures
+from tests.faults.processes import Result, Run
 from tests.faults.proxy import Proxy
 from tests.faults.zygote import ROOT, Ended, Zygote
 from tests.postgres import Cluster
@@ -39,68 +41,6 @@ LEASE = 2.0
 TIMEOUT = 5.0
 ROOMY = ("--timeout", "20s")
 """Options of a run that must succeed, and whose deadline is not what is looked at: the machine may be busy."""
-
-ENTITIES = 12
-PERIODS = ("2023", "2024")
-FIELDS = ("a", "b")
-
-CLOSE = Decimal("1e-20")
-"""A ratio has no end; the digits that are stored are far more than these."""
-
-FORMULAS = ("total", "ratio", "sum")
-"""Counters that take no time: two formulas and one by SQL, which must agree on the snapshot."""
-
-
-class Result(NamedTuple):
-    """How a command ended. `at` is when, by `time.monotonic()`; `seconds` is since its start."""
-
-    code: int
-    at: float
-    seconds: float
-    out: str
-    err: str
-
-
-class Run:
-    """A command that runs, as a process of its own in a session of its own."""
-
-    def __init__(self, pid: int, ended: Future[Ended], started: float, out: Path, err: Path) -> None:
-        self.pid = pid
-        self.started = started
-        self._ended = ended
-        self._out = out
-        self._err = err
-
-    def wait(self, seconds: float = 20.0) -> Result:
-        """How it ended. Fails when it has not within so many seconds."""
-        try:
-            ended = self._ended.result(seconds)
-        except TimeoutError:
-            raise AssertionError(f"the command {self.pid} has not ended within {seconds:g} s") from None
-        out, err = (path.read_text(encoding="utf-8", errors="replace") for path in (self._out, self._err))
-        return Result(ended.code, ended.at, ended.at - self.started, out, err)
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return not self._ended.done()
-
-    def said(self, text: str) -> bool:
-        """Whether the text is in its output by now."""
-        return self._out.exists() and text in self._out.read_text(encoding="utf-8", errors="replace")
-
-    def signal(self, number: int) -> None:
-        """Send the guard a signal; nothing where it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-
-    def processes(self) -> list[int]:
-        """The pids of the guard and its workers that are there now, dead ones that wait to be reaped left out."""
-        return sorted(_session(self.pid))
-
-    def workers(self) -> list[int]:
-        """The pids of its workers."""
-        return [pid for pid in self.processes() if pid != self.pid]
 
 
 class World:
@@ -131,7 +71,7 @@ class World:
             name = f"faults_{os.getpid()}_{next(self._numbers)}"
         self.cluster.execute(f"CREATE DATABASE {name}")
         with psycopg.connect(self.cluster.url(name), autocommit=True) as connection:
-            connection.execute(_POSTGRES_TABLES)
+            connection.execute(figures.POSTGRES_TABLES)
         return name
 
     def give_back(self, name: str) -> None:
@@ -159,7 +99,7 @@ class World:
         with self._lock:
             self._clusters.append(cluster)
         with psycopg.connect(cluster.url(), autocommit=True) as connection:
-            connection.execute(_POSTGRES_TABLES)
+            connection.execute(figures.POSTGRES_TABLES)
         return cluster
 
     def give_back_cluster(self, cluster: Cluster) -> None:
@@ -235,7 +175,7 @@ class Site:
         self._closing.callback(self.redis.close)
         if kind == "sqlite":
             with contextlib.closing(sqlite3.connect(self.directory / "figures.db")) as connection:
-                connection.executescript(_SQLITE_TABLES)
+                connection.executescript(figures.SQLITE_TABLES)
         self.configure()
         self._runs = itertools.count()
         self.change(0)
@@ -260,9 +200,7 @@ class Site:
         url = f"redis://{login}127.0.0.1:{proxy.port if proxy else self.valkey.port}/0"
         text = _CONFIG.format(namespace=self.namespace, redis=url, lease=LEASE, timeout=TIMEOUT)
         for name in self.databases:
-            suffix = "" if name == "main" else f"-{name}"
-            slow = _SLOW[self.kind]
-            text += _DATABASE.format(name=name, url=self._url(), suffix=suffix, lock_timeout=lock_timeout, **slow)
+            text += figures.database(self.kind, name=name, url=self._url(), lock_timeout=lock_timeout)
         self.path.write_text(text, encoding="utf-8")
         self.settings: Settings = config.load(self.path)
 
@@ -288,22 +226,11 @@ class Site:
     def change(self, generation: int | None = None) -> None:
         """All figures change at once, to the next generation (or the one given)."""
         self.generation = self.generation + 1 if generation is None else generation
-        self.sql(f"UPDATE figure SET value = base + {1000 * self.generation}")
+        self.sql(figures.change(self.generation))
 
     def expected(self, counter: str, period: str, generation: int | None = None) -> Decimal:
         """The exact value of a cell, from the figures of a generation (none given: of now)."""
-        add = 1000 * (self.generation if generation is None else generation)
-        chosen = PERIODS[-1:] if period == "latest" else PERIODS
-        of = {field: _SUMS[field, chosen] + add * ENTITIES * len(chosen) for field in FIELDS}
-        if counter.startswith("huge"):
-            return Decimal(10) ** 2000
-        if counter.startswith("ratio"):
-            return of["a"] / of["b"]
-        if counter.startswith(("total", "slow")):
-            return of["a"] + of["b"]
-        whole = of["a"] + of["b"]  # the counters by SQL, of all periods
-        # A plain sum on SQLite is one of floats, with what floats bring; there they sum the integer parts.
-        return whole if self.kind == "postgres" else whole.to_integral_value(ROUND_FLOOR)
+        return figures.expected(self.kind, counter, period, self.generation if generation is None else generation)
 
     def generation_of(self, counter: str, period: str, value: str | Decimal | None) -> int | None:
         """The generation whose exact total a value is; `None` for one that is no total of any snapshot."""
@@ -311,7 +238,7 @@ class Site:
             return None
         key = (counter, period, str(value))
         for generation in (self._found[key],) if key in self._found else range(self.generation, -1, -1):
-            if abs(Decimal(value) - self.expected(counter, period, generation)) < CLOSE:
+            if abs(Decimal(value) - self.expected(counter, period, generation)) < figures.CLOSE:
                 self._found[key] = generation
                 return generation
         return None
@@ -418,86 +345,6 @@ class Site:
             connection.rollback()
 
 
-def base(entity: int, field: str, period: str) -> Decimal:
-    """A figure of generation 0."""
-    return Decimal(entity * 7 + FIELDS.index(field) * 100 + PERIODS.index(period) * 31) + Decimal("0.01")
-
-
-def until(what: Callable[[], Any], *, seconds: float = 10.0, every: float = 0.02, why: str = "") -> Any:
-    """Wait for something to be true, and return it. Fails after so many seconds."""
-    end = time.monotonic() + seconds
-    while True:
-        found = what()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds:g} s: {why or what.__name__}")
-        time.sleep(every)
-
-
-def stopped(pid: int) -> bool:
-    """Whether a process is stopped by SIGSTOP."""
-    return _stat(pid)[0] == "T"
-
-
-def _session(leader: int) -> Iterator[int]:
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            state, session = _stat(int(entry.name))
-            if session == leader and state not in "ZX":
-                yield int(entry.name)
-
-
-def _stat(pid: int) -> tuple[str, int]:
-    """The state and the session of a process; ("X", 0) of one that is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return "X", 0
-    return fields[0], int(fields[3])
-
-
-_SUMS = {
-    (field, periods): sum((base(entity, field, p) for entity in range(ENTITIES) for p in periods), Decimal())
-    for field in FIELDS
-    for periods in (PERIODS, PERIODS[-1:])
-}
-_ROWS = ", ".join(
-    f"('e{entity}', '{field}', '{period}', {base(entity, field, period)}, {base(entity, field, period)})"
-    for entity in range(ENTITIES)
-    for field in FIELDS
-    for period in PERIODS
-)
-_POSTGRES_TABLES = f"""
-CREATE TABLE figure (entity text, field text, period text, base numeric(20, 2), value numeric(20, 2));
-INSERT INTO figure VALUES {_ROWS};
-CREATE FUNCTION nap(seconds float8) RETURNS numeric VOLATILE LANGUAGE plpgsql
-    AS 'BEGIN PERFORM pg_sleep(seconds); RETURN 0; END';
-CREATE VIEW slow_figure AS SELECT entity, field, period, value + nap(0.008) AS value FROM figure;
-""".encode()
-_SQLITE_TABLES = f"""
-CREATE TABLE figure (entity text, field text, period text, base numeric, value numeric);
-INSERT INTO figure VALUES {_ROWS};
-CREATE VIEW slow_figure AS SELECT entity, field, period, value + (
-    WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 20000) SELECT 0 * count(*) FROM c) AS value
-    FROM figure;
-"""
-_SLOW = {
-    "postgres": {
-        "sum": "SELECT sum(value) FROM figure",
-        "huge": "SELECT 10::numeric ^ 2000",
-        "nap": "SELECT (SELECT sum(value) FROM figure) FROM pg_sleep(0.8)",
-        "endless": "SELECT 1 FROM pg_sleep(60)",
-    },
-    "sqlite": {
-        "sum": "SELECT sum(CAST(value AS integer)) FROM figure",
-        "huge": "SELECT 9e999",
-        "nap": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 500000) "
-        "SELECT (SELECT sum(CAST(value AS integer)) FROM figure) + 0 * count(*) FROM c",
-        "endless": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000000000) "
-        "SELECT count(*) FROM c",
-    },
-}
 _CONFIG = """
 namespace = "{namespace}"
 [redis]
@@ -510,53 +357,4 @@ batch_size = 3
 failures = 1000000
 [publish]
 key = "published:{namespace}:{{counter}}:{{group}}:{{period}}"
-"""
-_DATABASE = """
-[databases.{name}]
-url = "{url}"
-lock_timeout = "{lock_timeout}"
-connect_timeout = "2s"
-[sources.figures{suffix}]
-database = "{name}"
-table = "figure"
-entity = "entity"
-field = "field"
-period = "period"
-value = "value"
-[sources.slow{suffix}]
-database = "{name}"
-table = "slow_figure"
-entity = "entity"
-field = "field"
-period = "period"
-value = "value"
-[counters.total{suffix}]
-source = "figures{suffix}"
-formula = "a + b"
-periods = ["latest", "all"]
-[counters.ratio{suffix}]
-source = "figures{suffix}"
-formula = "a / b"
-[counters.sum{suffix}]
-database = "{name}"
-sql = "{sum}"
-[counters.slow{suffix}]
-source = "slow{suffix}"
-formula = "a + b"
-[counters.endless{suffix}]
-database = "{name}"
-sql = "{endless}"
-[counters.nap{suffix}]
-database = "{name}"
-sql = "{nap}"
-[counters.brief{suffix}]
-database = "{name}"
-sql = "{endless}"
-timeout = "500ms"
-[counters.huge{suffix}]
-database = "{name}"
-sql = "{huge}"
-[counters.broken{suffix}]
-database = "{name}"
-sql = "SELECT 1 FROM no_such_table"
 """

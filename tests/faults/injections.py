@@ -18,7 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tests.faults.harness import CLOSE, FORMULAS, ROOMY, TIMEOUT, Result, Run, Site, World, stopped, until
+from tests.faults.figures import CLOSE, FORMULAS
+from tests.faults.harness import ROOMY, TIMEOUT, Site, World
+from tests.faults.processes import Result, Run, stopped, until
 from tests.faults.sampler import Sampler, wait_for_lock_to_end
 
 AT_ONCE = int(os.environ.get("COUNTERCACHE_AT_ONCE", "4"))

@@ -9,9 +9,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from tests.faults.harness import FORMULAS, LEASE, ROOMY, until
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import LEASE, ROOMY
 from tests.faults.injections import AT_ONCE_AGAIN, Trial, injections
 from tests.faults.points import MOMENTS, point
+from tests.faults.processes import until
 from tests.faults.proxy import Mode
 
 # The points, each with how often a run passes it at least.

@@ -8,9 +8,11 @@ import time
 from contextlib import suppress
 from decimal import Decimal
 
-from tests.faults.harness import FORMULAS, ROOMY, until
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import ROOMY
 from tests.faults.injections import Trial, injections
 from tests.faults.points import point
+from tests.faults.processes import until
 
 
 def _fails_of_the_database(trial: Trial, how: str) -> None:

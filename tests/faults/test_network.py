@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
-from tests.faults.harness import FORMULAS, LEASE, ROOMY, Result, until
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import LEASE, ROOMY
 from tests.faults.injections import STOPS, Trial, injections
+from tests.faults.processes import Result, until
 from tests.faults.proxy import Mode, Proxy
 from tests.faults.sampler import ANSWERS, LOAD
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import time
 
-from tests.faults.harness import FORMULAS, LEASE, ROOMY, TIMEOUT, until
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import LEASE, ROOMY, TIMEOUT
 from tests.faults.injections import Trial, injections
 from tests.faults.points import point
+from tests.faults.processes import until
 
 POINTS = (
     point("acquire", "after", do="stop"),

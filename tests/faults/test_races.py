@@ -11,9 +11,11 @@ from typing import Any
 
 from countercache import locks
 from countercache.owner import this_owner
-from tests.faults.harness import FORMULAS, LEASE, ROOMY, Site, until
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import LEASE, ROOMY, Site
 from tests.faults.injections import Trial, injections
 from tests.faults.points import point
+from tests.faults.processes import until
 
 RACERS = 50
 ROUNDS = 20

@@ -9,8 +9,10 @@ from contextlib import suppress
 
 import redis
 
-from tests.faults.harness import FORMULAS, LEASE, ROOMY, Run, Site, until
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import LEASE, ROOMY, Site
 from tests.faults.injections import STOPS, Trial, injections
+from tests.faults.processes import Run, until
 
 DEBUG = ("--enable-debug-command", "yes")
 

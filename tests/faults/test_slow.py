@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.faults.harness import FORMULAS, ROOMY
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import ROOMY
 from tests.faults.injections import Trial, injections
 
 OVERSHOOT = 1.0

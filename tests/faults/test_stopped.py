@@ -7,9 +7,11 @@ import signal
 import time
 from contextlib import suppress
 
-from tests.faults.harness import FORMULAS, LEASE, ROOMY, TIMEOUT, stopped, until
+from tests.faults.figures import FORMULAS
+from tests.faults.harness import LEASE, ROOMY, TIMEOUT
 from tests.faults.injections import STOPS, Trial, injections
 from tests.faults.points import point
+from tests.faults.processes import stopped, until
 
 STOPPED_SERVER = 3.0
 """Seconds that a run may end after its deadline when a server is stopped."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 
+from bench.data import Names, document
 from countercache import demo
 
 COUNTRIES = {
@@ -36,27 +37,6 @@ FORMULAS = {
 }
 """Twenty counters over totals; one may use others."""
 
-_CONFIG = """\
-namespace = "{namespace}"
-
-[redis]
-url = "{redis}"
-
-[databases.main]
-url = "{database}"
-
-[sources.figures]
-database = "main"
-table = "financial_figure"
-entity = "council_id"
-field = "field_id"
-period = "year_id"
-value = "value"
-entities = {{ table = "council", name = "slug" }}
-fields = {{ table = "data_field", name = "slug" }}
-periods = {{ table = "financial_year", name = "label", order = "label" }}
-"""
-
 
 def fill_postgres(url: str) -> None:
     """Copy the demo's tables into an empty PostgreSQL database, and let it look at them."""
@@ -74,10 +54,7 @@ def fill_postgres(url: str) -> None:
 
 def config(database: str, redis: str, namespace: str) -> str:
     """A configuration: each counter in every period with its change, for everybody and for each country."""
-    groups = [
-        f'[groups.{slug}]\nsource = "figures"\nwhere = "country = \'{name}\'"\n' for slug, name in COUNTRIES.items()
-    ]
-    common = f'source = "figures"\nperiods = "each"\ncompare = true\ngroups = {["all", *COUNTRIES]}\n'
-    counters = [f'[counters.{name}]\nformula = "{formula}"\n{common}' for name, formula in FORMULAS.items()]
-    head = _CONFIG.format(namespace=namespace, redis=redis, database=database)
-    return "\n".join((head, *groups, *counters))
+    names = Names("financial_figure", "council_id", "field_id", "year_id", "council", "data_field", "financial_year")
+    groups = {slug: f"country = '{name}'" for slug, name in COUNTRIES.items()}
+    counters = [(name, f'formula = "{formula}"') for name, formula in FORMULAS.items()]
+    return document(database, redis, namespace, names, groups, counters)

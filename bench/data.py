@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -120,68 +121,86 @@ url = "{database}"
 
 [sources.figures]
 database = "main"
-table = "figure"
-entity = "area_id"
-field = "topic_id"
-period = "year_id"
+table = "{figures}"
+entity = "{entity}"
+field = "{field}"
+period = "{period}"
 value = "value"
-entities = {{ table = "area", name = "slug" }}
-fields = {{ table = "topic", name = "slug" }}
-periods = {{ table = "year", name = "label", order = "label" }}
+entities = {{ table = "{entities}", name = "slug" }}
+fields = {{ table = "{fields}", name = "slug" }}
+periods = {{ table = "{periods}", name = "label", order = "label" }}
 """
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What the table of figures, its columns and the tables that these point to are called."""
+
+    figures: str = "figure"
+    entity: str = "area_id"
+    field: str = "topic_id"
+    period: str = "year_id"
+    entities: str = "area"
+    fields: str = "topic"
+    periods: str = "year"
 
 
 def fill_postgres(size: Size, url: str) -> None:
     """Make the tables in an empty PostgreSQL database, and let it look at them."""
-    numbers = "generate_series(1, {}) i"
-    fill = _FILL.format(
-        classes=CLASSES,
-        entities=size.entities,
-        fields=FIELDS,
-        first=FIRST_YEAR,
-        big="::bigint",
-        areas=numbers.format(size.entities),
-        topics=numbers.format(FIELDS),
-        years=numbers.format(PERIODS),
-    )
     with psycopg.connect(url, autocommit=True) as connection:
         # The one large table is indexed after it is filled, as a restored dump is.
-        for script in (_SHAPE.format(big="bigint"), fill, _INDEXES, "VACUUM ANALYZE"):
+        filled = _filled(size, "generate_series(1, {}) i", "::bigint")
+        for script in (_SHAPE.format(big="bigint"), filled, _INDEXES, "VACUUM ANALYZE"):
             connection.execute(script.encode())
 
 
 def fill_sqlite(path: Path, size: Size) -> None:
     """Make the tables in a new SQLite file."""
     numbers = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT i FROM n)"
-    fill = _FILL.format(
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript("PRAGMA journal_mode = off; PRAGMA synchronous = off;")
+        connection.executescript(_SHAPE.format(big="integer") + _filled(size, numbers, "") + _INDEXES + "ANALYZE;")
+    finally:
+        connection.close()
+
+
+def _filled(size: Size, numbers: str, big: str) -> str:
+    """The SQL that fills the tables; `numbers` are a relation of so many, `big` makes a number one of 64 bits."""
+    return _FILL.format(
         classes=CLASSES,
         entities=size.entities,
         fields=FIELDS,
         first=FIRST_YEAR,
-        big="",
+        big=big,
         areas=numbers.format(size.entities),
         topics=numbers.format(FIELDS),
         years=numbers.format(PERIODS),
     )
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        connection.executescript("PRAGMA journal_mode = off; PRAGMA synchronous = off;")
-        connection.executescript(_SHAPE.format(big="integer") + fill + _INDEXES + "ANALYZE;")
-    finally:
-        connection.close()
 
 
 def config(database: str, redis: str, namespace: str, *, entities: bool) -> str:
     """A configuration: the twenty counters over totals, each with every period, its change, and six groups; with
     `entities` the ten over entities too.
     """
-    groups = [f"class-{n}" for n in range(1, CLASSES + 1)]
-    parts = [_CONFIG.format(namespace=namespace, redis=redis, database=database)]
-    parts += [f'[groups.{name}]\nsource = "figures"\nwhere = "class = \'{name}\'"\n' for name in groups]
-    common = f'source = "figures"\nperiods = "each"\ncompare = true\ngroups = {["all", *groups]}\n'
-    for counter in TOTALS:
-        parts.append(f'[counters.{counter.name}]\nformula = "{counter.formula}"\n{common}')
+    groups = {f"class-{n}": f"class = 'class-{n}'" for n in range(1, CLASSES + 1)}
+    counters = [(counter.name, f'formula = "{counter.formula}"') for counter in TOTALS]
     for counter in ENTITIES if entities else ():
-        how = f'over = "entities"\naggregate = "{counter.aggregate}"\nmissing = "skip"\n'
-        parts.append(f'[counters.{counter.name}]\nformula = "{counter.formula}"\n{how}{common}')
+        how = f'over = "entities"\naggregate = "{counter.aggregate}"\nmissing = "skip"'
+        counters.append((counter.name, f'formula = "{counter.formula}"\n{how}'))
+    return document(database, redis, namespace, Names(), groups, counters)
+
+
+def document(
+    database: str,
+    redis: str,
+    namespace: str,
+    names: Names,
+    groups: Mapping[str, str],
+    counters: Iterable[tuple[str, str]],
+) -> str:
+    """A configuration: groups by name, each with its SQL; counters by name, each in every period, for all groups."""
+    parts = [_CONFIG.format(namespace=namespace, redis=redis, database=database, **msgspec.structs.asdict(names))]
+    parts += [f'[groups.{name}]\nsource = "figures"\nwhere = "{where}"\n' for name, where in groups.items()]
+    common = f'source = "figures"\nperiods = "each"\ncompare = true\ngroups = {["all", *groups]}\n'
+    parts += [f"[counters.{name}]\n{keys}\n{common}" for name, keys in counters]
     return "\n".join(parts)

@@ -234,7 +234,9 @@ def who(owner: Owner) -> str:
 
 
 def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
-    """A lock from its hash and PTTL. What is missing or odd (nobody but us should write there) becomes empty or 0."""
+    """A lock from its hash and PTTL. What is missing or odd (nobody but us should write there) becomes empty or 0, and
+    what is longer than we write it is cut.
+    """
     id_, total = fields.get("id", ""), fields.get("total")
     return Lock(
         name=name,
@@ -242,14 +244,16 @@ def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
         id=id_ if re.fullmatch("[A-Za-z0-9-]+", id_) else "",
         fence=integer(fields.get("fence")),
         owner=Owner(
-            **{part: fields.get(part, "") for part in Owner.__struct_fields__ if part != "pid"},
+            **{part: events.short(fields.get(part, "")) for part in Owner.__struct_fields__ if part != "pid"},
             pid=integer(fields.get("pid")),
         ),
         counters=_counters(fields.get("counters", "[]")),
         acquired=seconds(fields.get("acquired")),
         deadline=seconds(fields.get("deadline")),
         ttl=ttl / 1000 if ttl >= 0 else None,
-        progress=Progress(fields.get("phase", ""), integer(fields.get("done")), integer(total) if total else None),
+        progress=Progress(
+            events.short(fields.get("phase", "")), integer(fields.get("done")), integer(total) if total else None
+        ),
     )
 
 
@@ -292,7 +296,7 @@ def _held(lock: Lock, now: float) -> LockHeld:
     return LockHeld(
         f"the lock {lock.name} is held by {_holder(lock, now - lock.acquired)}{end}",
         lock=lock,
-        hint=f"`countercache locks list` shows it, `countercache locks clear {lock.name} --force` ends it",
+        hint=f"`countercache locks list` shows it, `countercache locks clear {shlex.quote(lock.name)} --force` ends it",
     )
 
 
@@ -313,7 +317,7 @@ def _names(counters: tuple[str, ...]) -> str:
 
 def _counters(text: str) -> tuple[str, ...]:
     try:
-        return msgspec.json.decode(text, type=tuple[str, ...])
+        return tuple(map(events.short, msgspec.json.decode(text, type=tuple[str, ...])))
     except msgspec.MsgspecError:
         return ()
 

@@ -40,6 +40,7 @@ from countercache.states import (
 
 _CELLS_A_WRITE = 1000
 _CELLS_A_READ = 250  # in one script: a few ms during which the server serves nobody else
+_LONGEST_NUMBER = 10_000  # characters; more are nobody's total
 _OF_FAILURES = ("reason", "error", "failed_at", "failures", "next_attempt")
 
 
@@ -296,19 +297,21 @@ _decode = msgspec.json.Decoder(list[dict[str, str]]).decode
 
 
 def _cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
-    """A cell from its hash. What is no number (nobody but us should write there) is a failure of the cell."""
+    """A cell from its hash. What is no number (nobody but us should write there) is a failure of the cell; a text that
+    is longer than we write it is cut.
+    """
     value = _decimal(fields.get("value"))
     failure = None
     if "reason" in fields:
-        failure = Failure(_reason(fields["reason"]), fields.get("error", ""))
+        failure = Failure(_reason(fields["reason"]), short(fields.get("error", "")))
     elif value is None:
-        failure = Failure(Reason.REDIS, f"the stored value is no number: {fields.get('value')!r:.60}")
+        failure = Failure(Reason.REDIS, f"the stored value is no number: {fields.get('value', '')!r:.60}")
     return Cell(
         id=id_,
-        label=fields.get("label", ""),
+        label=short(fields.get("label", "")),
         fence=integer(fields.get("fence")),
         value=value,
-        display=fields.get("display", ""),
+        display=short(fields.get("display", "")),
         previous=_decimal(fields.get("previous")),
         change=_decimal(fields.get("change")),
         coverage=Coverage(integer(fields["reported"]), integer(fields.get("entities")))
@@ -318,7 +321,7 @@ def _cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
         computed_at=_moment(fields.get("computed_at")),
         fresh_until=_moment(fields.get("fresh_until")),
         duration=float(_decimal(fields.get("duration")) or 0),
-        run=fields.get("run", ""),
+        run=short(fields.get("run", "")),
         failure=failure,
         failed_at=_moment(fields.get("failed_at")),
         failures=integer(fields.get("failures")),
@@ -331,11 +334,14 @@ def _moment(text: str | None) -> float | None:
 
 
 def _decimal(text: str | None) -> Decimal | None:
+    """The number that is stored; none where it is no number, or an absurdly long one."""
+    if not text or len(text) > _LONGEST_NUMBER:
+        return None
     try:
-        number = Decimal(text or "")
+        number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) < _LONGEST_NUMBER else None
 
 
 def _attempt(text: str) -> Attempt:

@@ -123,7 +123,7 @@ def _(result: results.ClearResult) -> Document:
                     "name": each.lock.name,
                     "key": each.lock.key,
                     "kind": "own",
-                    "id": each.lock.id,
+                    "id": _short(each.lock.id),
                     "fence": each.lock.fence,
                     "owner": f"{each.lock.owner.user}@{each.lock.owner.host}",
                     "pid": each.lock.owner.pid,
@@ -304,7 +304,7 @@ def lock(held: Lock, now: float) -> Document:
     return {
         "name": held.name,
         "key": held.key,
-        "id": held.id,
+        "id": _short(held.id),
         "fence": held.fence,
         "owner": f"{held.owner.user}@{held.owner.host}",
         "user": held.owner.user,

@@ -146,7 +146,7 @@ def _lock(each: ClearedLock) -> dict[str, Any]:
     return {
         "name": lock.name,
         "key": lock.key,
-        "id": lock.id,
+        "id": lock.id[:2000],
         "fence": lock.fence,
         "owner": f"{lock.owner.user}@{lock.owner.host}",
         "pid": lock.owner.pid,

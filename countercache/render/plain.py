@@ -57,7 +57,7 @@ def _(result: results.LocksResult) -> Iterator[str]:
                 "none" if lock.ttl is None else text.duration(lock.ttl),
                 text.duration(lock.deadline - lock.acquired - view.age),
                 str(lock.fence),
-                text.escape(lock.id),
+                text.escape(lock.id, text.LIMIT),
                 text.progress(lock.progress),
                 text.escape(lock.owner.command, text.LIMIT),
                 text.escape(view.why, text.LIMIT),

@@ -20,6 +20,8 @@ from countercache import events, locks
 from countercache.connection import Keys
 from countercache.errors import LockHeld, LockLost, RedisUnreachable
 from countercache.owner import this_owner
+from countercache.render import documents, plain
+from countercache.results import RecoverResult
 from countercache.states import Owner, Progress, Reason, Verdict
 from tests.integration.redis_side import OWNER, Side
 from tests.valkey import MakeValkey, Valkey
@@ -333,6 +335,20 @@ def test_hostile_bytes_in_a_lock_are_shown(side: Side) -> None:
     assert (main.lock.counters, main.lock.fence, main.lock.owner.pid) == ((), 0, 0)
     assert (odd.lock.name, odd.lock.ttl, odd.verdict) == ("b\n[red]", None, Verdict.NO_TTL)
     assert locks.clear(side.client, side.keys, (), force=True, by=OWNER).exit_code == 0
+
+
+def test_megabytes_in_a_lock_are_cut(side: Side) -> None:
+    """What we never write so long is neither shown nor told whole; the lock can be cleared all the same."""
+    side.acquire()
+    long = "x" * 1_000_000
+    odd = dict.fromkeys((*Owner.__struct_fields__, "id", "phase"), long) | {"counters": f'["{long}"]'}
+    side.raw.hset(side.keys.lock("main"), mapping=odd)
+    listed = locks.list_locks(side.client, side.keys)
+    cleared = locks.clear(side.client, side.keys, (), force=True, by=OWNER)
+    assert cleared.exit_code == 0
+    for result in (listed, cleared, RecoverResult(cleared.locks, (), None)):
+        assert len(documents.encode(documents.document(result), indent=False)) < 25_000
+        assert sum(map(len, plain.lines(result))) < 10_000
 
 
 # --- clear

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from countercache import events, locks, store
@@ -350,6 +351,27 @@ def test_odd_data_is_an_error_of_its_cell(side: Side) -> None:
     side.expire()
     store.write(side.acquire(), [value(USERS)], done=["debt", "each", "users"])
     assert side.states()[USERS] == "ready"
+
+
+@pytest.mark.parametrize("number", ["9" * 1_000_000, "1E+1000000", "-1e-1000000", "0e-1000000"])
+def test_an_absurd_number_is_none(side: Side, number: str) -> None:
+    """Neither a megabyte of digits nor what would be one when it is written out is shown as a value."""
+    store.write(side.acquire(), [value(USERS)])
+    side.raw.hset(side.keys.cell(USERS), mapping={"value": number, "previous": number, "change": number})
+    view = store.read(side.client, side.keys, side.settings).view(USERS, "Users")
+    assert view.failure is not None
+    assert "no number" in view.failure.message
+    assert view.cell is not None
+    assert (view.cell.value, view.cell.previous, view.cell.change) == (None, None, None)
+
+
+def test_megabytes_in_a_cell_are_cut(side: Side) -> None:
+    """What we never write so long is not shown whole."""
+    store.write(side.acquire(), [value(USERS)])
+    names = ("label", "display", "run", "error", "reason")
+    side.raw.hset(side.keys.cell(USERS), mapping=dict.fromkeys(names, "x" * 1_000_000))
+    view = store.read(side.client, side.keys, side.settings).view(USERS, "Users")
+    assert len(msgspec.json.encode(view)) < 20_000
 
 
 def test_a_long_error_is_cut(side: Side) -> None:

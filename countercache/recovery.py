@@ -2,7 +2,7 @@
 
 Locks whose holder is provably gone are cleared; what has no value or failed, and no live run covers, is computed again,
 also where the circuit breaker would wait. A lock whose holder is alive, or cannot be seen from here, is left, and so is
-what it covers.
+what it covers. A live run that keeps nothing from being put right is not even mentioned: it is well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from countercache.errors import RedisError
 from countercache.owner import this_owner
 from countercache.results import Broken, ClearedLock, RecoverResult, WarmupResult
 from countercache.settings import Settings
-from countercache.states import Category, Event, Failure, Level, State
+from countercache.states import Category, Event, Failure, Level, State, Verdict
 
 if TYPE_CHECKING:
     import redis
@@ -47,6 +47,7 @@ def recover(
         for view in locks.list_locks(client, keys).locks
     ]
     broken = _broken(store.read(client, keys, settings), settings, seen)
+    seen = [each for each in seen if each.cleared or _matters(each, broken)]
     again = tuple(each.counter for each in broken if not each.left)
     warmed, notes = None, list[str]()
     if not request.dry_run and (again or any(lock.cleared for lock in seen)):
@@ -97,6 +98,11 @@ def _broken(seen: store.Snapshot, settings: Settings, listed: list[ClearedLock])
         left = _left(database) if database in standing else ""
         broken.append(Broken(counter, database, len(failures), first, left))
     return tuple(broken)
+
+
+def _matters(left: ClearedLock, broken: tuple[Broken, ...]) -> bool:
+    """Whether a lock that was left keeps anything from being well: a live run that nothing waits for does not."""
+    return left.verdict is not Verdict.LIVE or any(each.left and each.database == left.lock.name for each in broken)
 
 
 def _left(database: str) -> str:

@@ -194,8 +194,8 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class RecoverResult(msgspec.Struct, frozen=True):
-    """What `recover` found and did, or in a `dry_run` would do: the locks, cleared or left, the counters, and their run
-    (`None`: there was nothing to compute).
+    """What `recover` found and did, or in a `dry_run` would do: the locks, cleared or left (not those of live runs that
+    are in nobody's way), the counters, and their run (`None`: there was nothing to compute).
     """
 
     locks: tuple[ClearedLock, ...]

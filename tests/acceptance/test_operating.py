@@ -188,6 +188,22 @@ def test_a_live_run_is_left_and_can_be_ended(shut: Path) -> None:
     assert set(states(shut).values()) == {"ready"}
 
 
+def test_a_live_run_that_is_in_nobodys_way_is_well(directory: Path) -> None:
+    """All values are there while a run computes them anew: exit 0, and nobody is told to end it."""
+    assert run("warmup", cwd=directory).returncode == 0
+    sql(directory, "INSERT INTO gate VALUES (1)")
+    with background("warmup", cwd=directory):
+        eventually(lambda: states(directory)["gated"] == "calculating" and states(directory)["users"] == "ready")
+        before = logged(directory)
+        done = run("recover", cwd=directory)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert document("recover", cwd=directory)["locks"] == []
+        assert logged(directory) == before
+        with Terminal("recover", cwd=directory) as terminal:
+            assert terminal.finish() == 0
+        assert terminal.lines == ["No counter to recover: none has failed, and all have a value."]
+
+
 def test_what_fails_again_is_said_and_keeps_its_exit_code(shut: Path) -> None:
     """The timeout is `recover`'s own as it is warmup's; the log says that it failed."""
     sql(shut, "ALTER TABLE user RENAME TO people")

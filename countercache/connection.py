@@ -12,11 +12,12 @@ from functools import cache
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.exceptions import BusyLoadingError, InvalidResponse
 from redis.retry import Retry
 
@@ -105,22 +106,69 @@ def open_redis(settings: Settings, *, timeout: float = 1.0) -> redis.Redis:
         from countercache.embedded import ensure_running  # noqa: PLC0415 - only where it is used
 
         url = ensure_running()
+    return redis.Redis.from_pool(_pool(url, timeout))
+
+
+def _pool(url: str, timeout: float) -> redis.ConnectionPool:
+    """The connections to a server: none yet, but what they are to be made of has been looked at."""
+    if not url.startswith(_SCHEMES):
+        raise _no_url(url, f"it begins with none of {', '.join(_SCHEMES)}", _EXAMPLE)
+    if not _is_readable(url):
+        raise _no_url(url, *_UNREADABLE)
+    ours = {
+        "protocol": 2,
+        "driver_info": None,  # naming itself would cost the driver two round trips more
+        "decode_responses": True,
+        "encoding": "utf-8",
+        "encoding_errors": "backslashreplace",
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+    }
     try:
-        return redis.Redis.from_url(
-            url,
-            protocol=2,
-            driver_info=None,  # naming itself would cost the driver two round trips more
-            decode_responses=True,
-            encoding_errors="backslashreplace",
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise ConfigError(
-            f"[redis] url: {redact_url(url)!r} is no Redis URL: {redact(str(error))}",
-            hint='give one such as "redis://localhost:6379/0", "unix:///run/redis.sock" or "embedded"',
-        ) from error
+        # Not `from_url`: there the URL's own parameters go before ours, and may block for longer than a lease.
+        pool = redis.ConnectionPool(**(parse_url(url) | ours))  # type: ignore[no-untyped-call]
+        pool.connection_class(**pool.connection_kwargs)  # connects to nothing; complains of wrong parameters
+    except (AttributeError, TypeError, ValueError, redis.RedisError) as error:
+        # Without the driver's error, which --debug would show: it may hold parts of the password.
+        raise _no_url(url, *_wrong_parameter(url, str(error))) from None
+    return pool
+
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+_EXAMPLE = 'give one such as "redis://localhost:6379/0", "unix:///run/redis.sock" or "embedded"'
+_UNREADABLE = (
+    "its host and port cannot be read",
+    "check them; in the password, write / as %2F, # as %23, ? as %3F and @ as %40",
+)
+
+
+def _no_url(url: str, problem: str, hint: str) -> ConfigError:
+    return ConfigError(f"[redis] url: {redact_url(url)!r} is no Redis URL: {problem}", hint=hint)
+
+
+def _is_readable(url: str) -> bool:
+    """Whether user and password end where they seem to: behind a `/`, `#` or `?` of the password there is an `@`."""
+    try:
+        parts = urlsplit(url)
+        place = parts.port or parts.hostname
+    except ValueError:  # a port that is none, or a bracket
+        return False
+    # The path of a unix socket may hold one, and so may the value of a parameter.
+    path = "" if parts.scheme == "unix" and not place else parts.path
+    names = (pair.partition("=")[0] for pair in parts.query.split("&"))
+    return "@" not in "".join((path, parts.fragment, *names))
+
+
+def _wrong_parameter(url: str, said: str) -> tuple[str, str]:
+    """What is wrong with a URL's parameters, by what the driver said of them, and the cure."""
+    if "@" in urlsplit(url).query:
+        return _UNREADABLE
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", said)
+    if unknown is None:
+        return f"its parameters cannot be used: {redact(said)}", "correct or remove what stands behind its ?"
+    tls = unknown[1].startswith("ssl_") and not url.startswith("rediss://")
+    return f"it has no parameter {unknown[1]}", "write rediss:// for TLS, or remove it" if tls else "remove it"
 
 
 def location(client: redis.Redis) -> str:

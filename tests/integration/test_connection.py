@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from urllib.parse import quote
 
 import pytest
 
@@ -279,12 +282,48 @@ def test_a_url_that_is_none(url: str) -> None:
     clear_error(caught.value)
 
 
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "unix"])
+@pytest.mark.parametrize("end", ["@127.0.0.1:6379/0", "@h/0?db=1"])
+@pytest.mark.parametrize("character", ["/", "#", "?", "[", "/@", "#@", "@#", "@x/", "?x=", "?x=@"])
+@pytest.mark.parametrize("before", [SECRET, "4711"])
+def test_a_password_that_is_not_encoded(before: str, character: str, end: str, scheme: str) -> None:
+    """No part of it is shown, be it in the driver's own error, and none is taken for the server's port."""
+    url = f"{scheme}://:{before}{character}{SECRET}{end}"
+    with pytest.raises(ConfigError, match="write / as %2F, # as %23") as caught:
+        open_redis(Settings(redis=RedisSettings(url=url)))
+    clear_error(caught.value)
+    assert before not in "".join(traceback.format_exception(caught.value))
+    encoded = f"redis://:{quote(before + character + SECRET, safe='')}@127.0.0.1:6379/0"
+    options = open_redis(Settings(redis=RedisSettings(url=encoded))).connection_pool.connection_kwargs
+    assert options["password"] == before + character + SECRET
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("foo=bar", "it has no parameter foo; remove it"),
+        ("ssl_cert_reqs=none", "it has no parameter ssl_cert_reqs; write rediss:// for TLS, or remove it"),
+        ("max_connections=-1", "max_connections"),
+        ("connection_class=x", "its parameters cannot be used"),
+    ],
+)
+def test_a_parameter_that_there_is_not(query: str, said: str) -> None:
+    """It is named before anything is connected to, and exits with 2."""
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        open_redis(Settings(redis=RedisSettings(url=f"redis://localhost/0?{query}")))
+    clear_error(caught.value)
+    assert caught.value.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [
         (f"redis://me:{SECRET}@example.org", "example.org:6379/0"),
         (f"rediss://:{SECRET}@example.org:7000/3", "example.org:7000/3"),
         (f"unix:///run/redis.sock?db=2&password={SECRET}", "unix:/run/redis.sock"),
+        (f"unix:///run/redis@main.sock?password=@{SECRET}", "unix:/run/redis@main.sock"),
+        (f"redis://me@corp:{SECRET}@@example.org?client_name=me@corp", "example.org:6379/0"),
+        (f"rediss://:{SECRET}@example.org/0?ssl_cert_reqs=none", "example.org:6379/0"),
     ],
 )
 def test_where_the_server_is_without_who_one_is(url: str, place: str) -> None:
@@ -293,11 +332,14 @@ def test_where_the_server_is_without_who_one_is(url: str, place: str) -> None:
 
 
 def test_every_command_is_tried_once_and_briefly(valkey: Valkey) -> None:
-    """The driver's own retries would make one command last longer than a lease."""
-    with closing(open_redis(settings_for(valkey.url), timeout=0.5)) as client:
-        options = client.connection_pool.connection_kwargs
-        assert (options["socket_timeout"], options["socket_connect_timeout"]) == (0.5, 0.5)
-        assert options["retry"].get_retries() == 0
+    """Retries of the driver's own, and what the URL asks for, would make one command last longer than a lease."""
+    slow = "socket_timeout=60&socket_connect_timeout=60&retry_on_timeout=yes&retry=3"
+    for url in (valkey.tcp_url, f"{valkey.tcp_url}?{slow}&protocol=3&decode_responses=no&encoding=x"):
+        with closing(open_redis(settings_for(url), timeout=0.5)) as client:
+            options = client.connection_pool.connection_kwargs
+            assert (options["socket_timeout"], options["socket_connect_timeout"]) == (0.5, 0.5)
+            assert options["retry"].get_retries() == 0
+            assert client.echo("£") == "£"
 
 
 def test_scripts_are_known_by_their_text() -> None:

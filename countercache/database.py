@@ -7,6 +7,7 @@ and `Refused` for what concerns one statement only. No message holds a password.
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ Row = tuple[Any, ...]
 
 _POSTGRES = {"postgres", "postgresql", "postgis", "pgsql"}
 _SQLITE = {"sqlite", "sqlite3"}
+# As SQLAlchemy has it: a password ends at its first @, a user's name (on Azure `name@server`) at the last before that.
+_LOGIN = re.compile(r"\w+(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?")
 
 
 class Refused(DatabaseError):  # noqa: N818 - named for what happened
@@ -133,6 +136,9 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
     if scheme in _POSTGRES:
         from countercache.postgres import PostgresTarget  # noqa: PLC0415 - only the driver that is needed is loaded
 
+        if _is_cut_short(settings.url):
+            hint = "in the password, write @ as %40, / as %2F, # as %23 and ? as %3F"
+            raise ConfigError(f"the url of database {name} has an @ in its host or name", hint=hint)
         return PostgresTarget(name, url.set(drivername="postgresql+psycopg"), settings)
     if scheme in _SQLITE:
         from countercache.sqlite import SQLiteTarget  # noqa: PLC0415
@@ -140,6 +146,13 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         return SQLiteTarget(name, url.set(drivername="sqlite"), settings)
     hint = "countercache reads PostgreSQL (postgresql://…) and SQLite (sqlite:///PATH)"
     raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
+
+
+def _is_cut_short(url: str) -> bool:
+    """Whether the password goes on behind where it seems to end: then there is an `@` in the host or in the name."""
+    login = _LOGIN.match(url)
+    place, _, query = url[login.end() if login else 0 :].partition("?")
+    return "@" in place or any("@" in pair.partition("=")[0] for pair in query.split("&"))
 
 
 def describe_number(values: Sequence[object], columns: int, types: Sequence[str]) -> str:

@@ -1,0 +1,56 @@
+"""What a database's URL may be, before anything is connected to."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+
+from countercache.database import prepare
+from countercache.errors import ConfigError
+from countercache.settings import DatabaseSettings
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "bob:first@second",
+        "bob:first@/second",
+        "bob:first@second/third",
+        "bob:first@second?third",
+        "bob:first@second#third",
+        "bob@server:first@second",
+        "first/bob:second",
+        "first/bob@server:second",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_a_password_that_is_not_encoded(login: str, scheme: str) -> None:
+    """No part of it is taken for the host or the name, which are shown."""
+    with pytest.raises(ConfigError, match="write @ as %40") as caught:
+        prepare("main", DatabaseSettings(url=f"{scheme}://{login}@127.0.0.1:1/db"))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert not any(part in shown for part in ("first", "second", "third"))
+    assert "main" in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://bob:p%40w@h/db", ("bob", "p@w", "h", "db")),
+        ("postgresql://bob:p/#?w@h/db", ("bob", "p/#?w", "h", "db")),
+        ("postgresql://bob@server:pw@h:5432/db?sslmode=require", ("bob@server", "pw", "h", "db")),
+        ("postgresql://bob@server@h/db", ("bob@server", None, "h", "db")),
+        ("postgresql://bob:pw@h/a%40b", ("bob", "pw", "h", "a@b")),
+        ("postgresql+psycopg://h/db?application_name=me@here", (None, None, "h", "db")),
+        ("postgresql://bob:p/#?w@h/db?application_name=me@here&connect_timeout=3", ("bob", "p/#?w", "h", "db")),
+        ("postgresql://bob@/db?host=/run/postgresql", ("bob", None, None, "db")),
+        ("postgresql://bob:pw@[::1]:5432/db", ("bob", "pw", "::1", "db")),
+        ("sqlite:////srv/me@here/site.db", (None, None, None, "/srv/me@here/site.db")),
+    ],
+)
+def test_an_at_sign_where_it_may_be(url: str, expected: tuple[str | None, ...]) -> None:
+    """In a user's name, in an encoded password, behind the host in a value: as it was."""
+    read = prepare("main", DatabaseSettings(url=url)).url
+    assert (read.username, read.password, read.host, read.database) == expected

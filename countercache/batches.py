@@ -67,11 +67,10 @@ class Cut:
         else:
             yield from self._by_pages(self._table.blocks, self._table.rows or 1)
 
-    def entities(self, batch_size: int | str, *, listed: bool) -> Iterator[Batch]:
-        """The queries of a pass that brings together what belongs to one entity.
-
-        `listed`: a table lists the entities, so that it costs little to find where a range ends.
-        """
+    def entities(self, batch_size: int | str) -> Iterator[Batch]:
+        """The queries of a pass that brings together what belongs to one entity."""
+        # Where a table lists the entities it costs little to find where a range ends.
+        listed = self._statements.lists_in_order()
         if isinstance(batch_size, int):
             yield from self._by_entities(batch_size)
         elif self._database.kind == "sqlite" or not listed or (self._table.rows or 0) <= QUICK_TOGETHER:
@@ -136,9 +135,7 @@ class Cut:
             if found[0] is None:
                 return
             before = found[0] - 1 if low is None else low
-            yield Batch(
-                (Blocks(_LOWEST if low is None else low, found[0]),), self._entities * max(before, 0) // max(highest, 1)
-            )
+            yield Batch((Blocks(low, found[0]),), self._entities * max(before, 0) // max(highest, 1))
             low = found[0]
 
     def _end(self, low: Key | None, size: int) -> Key | None:
@@ -162,6 +159,3 @@ class _Pace:
             self._size *= min(max(factor, 1 / _GROWTH), _GROWTH)
         self._began = now
         return max(1, int(self._size))
-
-
-_LOWEST = -(2**63)

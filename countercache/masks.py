@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from countercache.expressions import literal, reference
 from countercache.plan import Group
 from countercache.settings import SourceSettings
-from countercache.tables import Kind, Table, split_name
+from countercache.tables import Column, Kind, Table, split_name
 
 BITS = 62
 """Groups in one integer."""
@@ -117,7 +117,10 @@ class Masks(msgspec.Struct, frozen=True):
 
     def attempt(self, group: Group) -> str:
         """A query that fails if the group's condition is wrong."""
-        return text(sa.select(sa.func.count()).select_from(self.select([group]).subquery("m")), self.kind)
+        # Something is made of each mask: what nobody wants a database does not work out.
+        return text(
+            sa.select(sa.func.max(column("m", "m0"))).select_from(self.select([group]).subquery("m")), self.kind
+        )
 
     def named(self, names: Iterable[str]) -> str:
         """Those of the names that some entity has."""
@@ -131,10 +134,12 @@ class Masks(msgspec.Struct, frozen=True):
         made = f"temp.{TEMPORARY}"
         columns = ", ".join(f"m{word}" for word in range(words_of(self.groups)))
         filled = text(self.select(self.groups), self.kind)
+        insert, index = f"INSERT INTO {made} {filled}", f"CREATE INDEX {made}_key ON {TEMPORARY} (key, {columns})"
         if self._key_is_rowid():
-            create = [f"CREATE TABLE {made} (key INTEGER PRIMARY KEY, {columns})", f"INSERT INTO {made} {filled}"]
+            create = [f"CREATE TABLE {made} (key INTEGER PRIMARY KEY, {columns})", insert]
+        elif collation := self._key_column().collation:
+            create = [f"CREATE TABLE {made} (key TEXT COLLATE {collation}, {columns})", insert, index]
         else:
-            index = f"CREATE INDEX {made}_key ON {TEMPORARY} (key, {columns})"
             create = [f"CREATE TABLE {made} AS {filled}", index]
         return [f"DROP TABLE IF EXISTS {made}", *create]
 
@@ -169,6 +174,13 @@ class Masks(msgspec.Struct, frozen=True):
         if lookup and self.entities:
             keys.append(self.entities.columns[lookup.key])
         return all(key.kind is Kind.INTEGER for key in keys)
+
+    def _key_column(self) -> Column:
+        """Where the entities' keys are read from."""
+        lookup = self.settings.entities
+        return (
+            self.entities.columns[lookup.key] if lookup and self.entities else self.table.columns[self.settings.entity]
+        )
 
     def _key_is_rowid(self) -> bool:
         lookup = self.settings.entities

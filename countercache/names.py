@@ -8,14 +8,16 @@ from decimal import Decimal
 
 import msgspec
 
-from countercache.database import Database
+from countercache.database import Database, Refused
 from countercache.errors import ConfigError
 from countercache.formula import nearest
 from countercache.plan import Period, Plan, ambiguous, make_plan
 from countercache.settings import Layout, Lookup, Settings, SourceSettings
-from countercache.sql import Facts, distinct_sql, lookup_sql
+from countercache.sql import Facts, distinct_sql, equals_sql, lookup_sql, sorted_sql
 from countercache.states import Failure, Reason
 from countercache.tables import Column, Key, Kind, Table, split_name
+
+_TWICE = "has {} in two forms that look alike, such as a number and a text"
 
 MANY = 10_000
 """As many different names are read to find the one that may have been meant."""
@@ -39,6 +41,11 @@ class Names(msgspec.Struct, frozen=True):
         """Whether each field has a column of its own."""
         return self.facts.settings.layout is Layout.WIDE
 
+    def holds_numbers(self) -> bool:
+        """SQLite: whether the column of a long table's fields makes numbers of what looks like them."""
+        field = self.facts.settings.field
+        return field is not None and self.facts.table.columns[field].order == "number"
+
     def may_reject(self) -> bool:
         """Whether the type of a column says already that it may hold what is no finite number."""
         facts = self.facts
@@ -47,11 +54,18 @@ class Names(msgspec.Struct, frozen=True):
         )
         return any(facts.table.columns[name].kind in {Kind.FLOAT, Kind.TEXT} for name in columns)
 
-    def periods_of(self, keys: Iterable[Key]) -> tuple[Period, ...]:
-        """Periods without a periods table: named and ordered by what the column holds."""
-        kind = self.facts.table.columns[self.facts.settings.period].kind
-        numeric = kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
+    def periods_of(self, database: Database, keys: Iterable[Key]) -> tuple[Period, ...]:
+        """Periods without a periods table: named and ordered by what the column holds.
+
+        Raises `ConfigError` where two have one name.
+        """
+        column = self.facts.table.columns[self.facts.settings.period]
+        numeric = column.kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
         ordered = sorted(keys, key=lambda key: _rank(Decimal(str(key)) if numeric else key))
+        if column.kind is Kind.OTHER and len(ordered) > 1:
+            ordered = [key for (key,) in database.rows(sorted_sql(column.type, ordered))]
+        for label in _repeated(map(_name, ordered)):
+            raise ConfigError(f'column "{column.name}" of table "{self.facts.settings.table}" {_TWICE.format(label)}')
         return tuple(Period(key, _name(key)) for key in ordered)
 
     def entity_names(self, database: Database) -> list[str]:
@@ -78,7 +92,9 @@ def read_names(database: Database, settings: Settings, source: str, counters: Se
     plan = make_plan(settings, source, counters, fields, complete=complete)
     if not complete:
         fields = {name: name for name in {*plan.fields, *fields}}
-    facts = Facts(database.kind, mine, table, fields, entities)
+        wrong = _unknown_fields(database, settings, source, plan)
+    right = {name: key for name, key in fields.items() if name not in wrong}
+    facts = Facts(database.kind, mine, table, right, entities)
     return Names(facts, _without(plan, wrong), complete, periods)
 
 
@@ -113,7 +129,7 @@ def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tu
     """Key and name of each row. With `unique`, raises `ConfigError` for two rows of one name."""
     found: dict[Key, object] = dict(database.rows(lookup_sql(database.kind, lookup)))
     rows = [(key, _name(name)) for key, name in found.items()]
-    twice = [name for name, count in Counter(name for _, name in rows).items() if count > 1]
+    twice = _repeated(name for _, name in rows)
     if unique and twice:
         hint = f'choose another column than "{lookup.name}" for the names'
         raise ConfigError(f'table "{lookup.table}" has two rows named "{twice[0]}"', hint=hint)
@@ -134,14 +150,43 @@ def _read_fields(
     if isinstance(mine.fields, Lookup):
         _find_lookup(database, mine.fields)
         rows = _read_lookup(database, mine.fields, unique=False)
-        twice = {name for name, count in Counter(name for _, name in rows).items() if count > 1}
+        twice = _repeated(name for _, name in rows)
         wrong = {name: f'table "{mine.fields.table}" has two rows named "{name}"' for name in twice}
         return {name: key for key, name in rows}, wrong, True
     # Without a lookup table the names are only in the figures: they are looked for where a counter has that name too.
     if not ambiguous(settings, source, counters):
         return {}, {}, False
-    rows_ = database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))
-    return {_name(key): key for (key,) in rows_}, {}, True
+    keys = [key for (key,) in database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))]
+    wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(_name, keys))}
+    return {_name(key): key for key in keys}, wrong, True
+
+
+def _unknown_fields(database: Database, settings: Settings, source: str, plan: Plan) -> dict[str, str]:
+    """What is wrong with the fields of a plan, where no table names those that there are: that no row is of one.
+
+    Of a table without any rows nothing can be said.
+    """
+    mine = settings.sources[source]
+    missing = [field for field in plan.fields if not _is_in(database, mine, field)]
+    if not missing:
+        return {}
+    keys = database.rows(distinct_sql(database.kind, mine.table, mine.field or "", MANY))
+    known = {_name(key) for (key,) in keys}
+    formulas = {name for name, counter in settings.counters.items() if counter.source == source}
+    wrong = {}
+    for field in missing if known else ():
+        hint = nearest(field, known | formulas) or f'see what column "{mine.field}" of table "{mine.table}" holds'
+        wrong[field] = f"no field or counter is called that; {hint}"
+    return wrong
+
+
+def _is_in(database: Database, mine: SourceSettings, field: str) -> bool:
+    """Whether some row is of the field; a name that the column cannot hold is in none."""
+    try:
+        with database.savepoint():
+            return bool(database.rows(equals_sql(database.kind, mine.table, mine.field or "", field)))
+    except Refused:
+        return False
 
 
 def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], dict[str, str]]:
@@ -150,7 +195,8 @@ def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], di
     elif isinstance(mine.fields, tuple):
         listed = {name: name for name in mine.fields}
     else:
-        keys = {mine.entity, mine.period}
+        # What is unique by itself is a key of the rows, not a figure.
+        keys = {mine.entity, mine.period, *(name for each in table.unique if len(each) == 1 for name in each)}
         listed = {name: name for name, column in table.columns.items() if name not in keys and _is_numeric(column)}
     wrong: dict[str, str] = {}
     for field, name in listed.items():
@@ -186,6 +232,10 @@ def _without(plan: Plan, wrong: dict[str, str]) -> Plan:
     specs = {name: spec for name, spec in plan.specs.items() if name in keep}
     totals = tuple(field for field in plan.totals if field not in wrong)
     return msgspec.structs.replace(plan, specs=specs, failures=failures, totals=totals)
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _name(key: object) -> str:

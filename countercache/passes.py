@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from countercache.alike import Alike
 from countercache.batches import Batch
 from countercache.database import Database, Refused, Row
 from countercache.errors import ConfigError
@@ -35,10 +36,12 @@ class _PoisonedError(Exception):
 
 
 class Passes:
-    """Reads a source as a plan says. `array` is of `masks`."""
+    """Reads a source as a plan says. `periods` are those that are known, `array` is of `masks`."""
 
-    def __init__(self, database: Database, names: Names, plan: Plan, array: str | None = None) -> None:
+    def __init__(self, database: Database, names: Names, plan: Plan, periods: Alike, array: str | None = None) -> None:
         self._database = database
+        self._periods = periods
+        self._fields = Alike(database, names.facts, names.facts.settings.field or "", names.facts.fields.values())
         self._names = names
         self._plan = plan
         self._array = array
@@ -47,7 +50,7 @@ class Passes:
         self._checked: frozenset[str] = frozenset()
         self._statements: dict[tuple[bool, int | None, Packing | None], Statements] = {}
         self._packing: Packing | None = None
-        if database.kind == "sqlite" and isinstance(names.facts.settings.fields, Lookup) and not names.wide:
+        if database.kind == "sqlite" and isinstance(names.facts.settings.fields, Lookup) and names.holds_numbers():
             self._packing = packing(names.facts.fields.values(), len(plan.groups))
 
     def statements(self, rows: int | None = None) -> Statements:
@@ -102,14 +105,15 @@ class Passes:
                 if place is None:
                     raise _UnpackableError
                 if place[1] in names:
-                    found.append((place[0], names[place[1]], place[2], self._sum(row[1:])))
+                    found.append((self._periods.one(place[0]), names[place[1]], place[2], self._sum(row[1:])))
             elif self._names.wide:
                 mask = unmask(row[1 : 1 + words])
                 for i, field in enumerate(self._plan.totals):
                     at = 1 + words + 3 * i
-                    found.append((row[0], field, mask, self._sum(row[at : at + 3])))
-            elif row[1] in names:
-                found.append((row[0], names[row[1]], unmask(row[2 : 2 + words]), self._sum(row[2 + words :])))
+                    found.append((self._periods.one(row[0]), field, mask, self._sum(row[at : at + 3])))
+            elif name := names.get(self._fields.one(row[1])):
+                mask, numbers = unmask(row[2 : 2 + words]), row[2 + words :]
+                found.append((self._periods.one(row[0]), name, mask, self._sum(numbers)))
         return found
 
     def _sum(self, row: Row) -> Totals:
@@ -130,12 +134,13 @@ class Passes:
         for row in self._database.rows(query.sql, unsorted=True):
             for at in query.sums:
                 _finite(row[at] or 0)
+            period = self._periods.one(row[0])
             if row[query.at[""]["figured"]]:
-                parts.figured.add(row[0])
+                parts.figured.add(period)
             mask = unmask(row[1 : 1 + words])
             for spec in specs:
                 found = {name: row[at] for name, at in query.at[spec.name].items()}
-                parts.spreads[row[0], spec.name, mask] += _spread(found)
+                parts.spreads[period, spec.name, mask] += _spread(found)
         return parts
 
     def _entity_rows(self, specs: Sequence[Spec], within: Part) -> Parts:
@@ -144,7 +149,7 @@ class Passes:
         words = words_of(self._plan.groups)
         fields = sorted({field for spec in specs for field in spec.fields})
         for row in self._database.stream(self.statements().entity_rows(fields, within)):
-            entity, period = row[:2]
+            entity, period = row[0], self._periods.one(row[1])
             mask = unmask(row[2 : 2 + words])
             numbers = row[2 + words :]
             sums = {field: sqlite_totals(*numbers[2 * i : 2 * i + 2]) for i, field in enumerate(fields)}

@@ -8,7 +8,9 @@ and nothing is prepared on the server, for the same reason.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -29,6 +31,9 @@ CANCEL_TIMEOUT = 1.0
 _SLACK = 0.5
 """Seconds that limits of the whole transaction lie behind those of its statements, which say better what happened."""
 
+_REAL = 700
+"""The type real, of which the driver makes a float of twice its digits: 0.1 becomes 0.10000000149011612."""
+
 _SORTED = 0.9
 """So much correlation between a column and where the rows lie that a range of it is found together."""
 
@@ -38,6 +43,9 @@ _KINDS = {
     **dict.fromkeys(("float4", "float8"), Kind.FLOAT),
     **dict.fromkeys(("text", "varchar", "bpchar", "citext", "name"), Kind.TEXT),
 }
+
+_SORTS = {"varchar": "text"}
+"""Types that sort as another one does."""
 
 _BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS = {"select", "with", "values", "table"}
@@ -175,7 +183,8 @@ class Postgres(Database):
         if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
             value = values[0]
             if not isinstance(value, bool):
-                number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+                text = _shortest if description[0].type_code == _REAL else repr
+                number = Decimal(text(value)) if isinstance(value, float) else Decimal(value)
                 if number.is_finite():
                     return number
                 types = [str(number)]
@@ -200,7 +209,9 @@ class Postgres(Database):
         columns: dict[str, Column] = {}
         in_order: set[str] = set()
         for column, type_, base, required, collation, correlation in self.rows(_COLUMNS.format(oid=oid)):
-            columns[column] = Column(column, type_, _KINDS.get(base, Kind.OTHER), not required, collation)
+            kind = _KINDS.get(base, Kind.OTHER)
+            order = "integer" if kind is Kind.INTEGER else f"{_SORTS.get(base, base)} {collation}"
+            columns[column] = Column(column, type_, kind, not required, order)
             if abs(correlation or 0) > _SORTED:
                 in_order.add(column)
         unique: list[frozenset[str]] = []
@@ -300,6 +311,17 @@ def _first_word(statement: str) -> str:
 def _trusted(statement: str) -> LiteralString:
     """The driver asks for literal strings; ours are written by `sql`, or are the configuration's own SQL."""
     return statement
+
+
+def _shortest(value: float) -> str:
+    """A value of type real in the fewest digits that lie nearer to it than to any other, as PostgreSQL prints it."""
+    for digits in range(1, 10):
+        text = f"{value:.{digits}g}"
+        around = [math.nextafter(float(text), end) for end in (-math.inf, math.inf)]
+        with contextlib.suppress(OverflowError):  # the largest, rounded up
+            if struct.unpack("!2f", struct.pack("!2f", *around)) == (value, value):
+                return text
+    return repr(value)
 
 
 def _milliseconds(seconds: float) -> int:

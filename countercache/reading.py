@@ -7,10 +7,11 @@ is the failure of every counter of the source.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from countercache.alike import Alike
 from countercache.batches import ROWS, Batch, Cut
 from countercache.database import Database, Refused, Row
 from countercache.fold import Fold, Known, Parts, group_sizes
@@ -51,11 +52,20 @@ class Source:
         self._group_failures: dict[str, Failure] = {}
         self._sizes: dict[str, int] = {}
         self._periods = self.names.periods
+        facts = self.names.facts
+        self._alike = Alike(database, facts, facts.settings.period, (each.key for each in self._periods or ()))
         self._latest: Key | None = None
 
     def statements(self) -> Statements:
         """The queries as the plan has them now. (A pass may look masks up in an array instead of joining them.)"""
-        return Passes(self._database, self.names, self.plan).statements()
+        return self._passes().statements()
+
+    def _passes(self, array: str | None = None) -> Passes:
+        return Passes(self._database, self.names, self.plan, self._alike, array)
+
+    def _other_periods(self, known: Iterable[Key]) -> set[Key]:
+        """The periods beside the known ones that have figures."""
+        return {self._alike.one(key) for (key,) in self._database.rows(self.statements().other_periods(known))}
 
     def prepare(self) -> dict[str, Failure]:
         """Look at what the passes need to know besides names: periods and groups. Returns what is wrong with groups."""
@@ -71,8 +81,7 @@ class Source:
             return
         periods = self._periods
         if periods is None:
-            rows = self._database.rows(self.statements().other_periods(()))
-            periods = self._periods = self.names.periods_of(key for (key,) in rows)
+            periods = self._periods = self.names.periods_of(self._database, self._other_periods(()))
             self._latest = periods[-1].key if periods else None
         elif LATEST in wanted:
             self._latest = self._find_latest(periods)
@@ -88,7 +97,7 @@ class Source:
             return
         self.prepare()
         later = {spec.name for spec in self.plan.specs.values() if spec.over is Over.ENTITIES or spec.values}
-        passes = Passes(self._database, self.names, self.plan, self._array(batch_size))
+        passes = self._passes(self._array(batch_size))
         cut = self._cut(passes)
         if self.plan.totals and self.plan.periods != ():
             rows = ROWS if isinstance(batch_size, str) and self._in_blocks() else None
@@ -100,9 +109,8 @@ class Source:
             yield from self._finish(name for name in self.plan.specs if name not in later)
         if later:
             if self.plan.periods != ():
-                listed = self.names.facts.settings.entities is not None
                 self._run(
-                    cut.entities(batch_size, listed=listed),
+                    cut.entities(batch_size),
                     lambda batch: passes.entities(batch, self._parts),
                     f"entities of {self._source}",
                 )
@@ -209,7 +217,7 @@ class Source:
         newest = periods[-1].key
         if self._database.rows(self.statements().has_figures(newest)):
             return newest
-        others = {key for (key,) in self._database.rows(self.statements().other_periods([newest]))}
+        others = self._other_periods([newest])
         return next((period.key for period in reversed(periods) if period.key in others), None)
 
     def _known(self) -> Known:
@@ -218,11 +226,11 @@ class Source:
         if self._latest is not None:
             figured.add(self._latest)
         if not figured or (self.plan.periods is None and self._may_have_more(figured)):
-            figured |= {
-                key for (key,) in self._database.rows(self.statements().other_periods(sorted(figured, key=repr)))
-            }
+            figured |= self._other_periods(sorted(figured, key=repr))
         # Without a periods table, the periods are those that have figures.
-        periods = self.names.periods_of(figured) if self._periods is None else self._periods
+        periods = self._periods
+        if periods is None:
+            periods = self.names.periods_of(self._database, figured)
         return Known(periods, frozenset(figured), self._sizes, self._group_failures)
 
     def _may_have_more(self, figured: set[Key]) -> bool:

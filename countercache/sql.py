@@ -35,7 +35,7 @@ class Range(msgspec.Struct, frozen=True):
 class Blocks(msgspec.Struct, frozen=True):
     """Rows by where they lie: pages `low` <= page < `high` of PostgreSQL, `low` < rowid <= `high` of SQLite."""
 
-    low: int
+    low: int | None
     high: int | None
 
 
@@ -145,7 +145,7 @@ class Statements:
 
     def boundary(self, low: Key | None, size: int) -> str:
         """The last of the next `size` entity keys after `low`, and how many there are: none, one row or none at all."""
-        lookup = self._settings.entities
+        lookup = self._settings.entities if self.lists_in_order() else None
         source = relation(split_name(lookup.table if lookup else self._settings.table))
         key = column(None, lookup.key if lookup else self._settings.entity)
         keys = sa.select(key.label("k")).select_from(source).where(key.is_not(None)).order_by(key)
@@ -159,6 +159,14 @@ class Statements:
         query = sa.select(self._key(column("b", "k")), column("b", "n")).select_from(last)
         return self._text(query.order_by(column("b", "n").desc()).limit(sa.literal_column("1")))
 
+    def lists_in_order(self) -> bool:
+        """Whether a table lists the entities, and sorts them as the figures' own column does."""
+        lookup, entities = self._settings.entities, self._facts.entities
+        if not lookup or entities is None:
+            return False
+        mine = self._facts.table.columns[self._settings.entity].order
+        return bool(mine) and mine == entities.columns[lookup.key].order
+
     def block_boundary(self, low: int | None, size: int) -> str:
         """SQLite: the last of the next `size` rowids after `low`."""
         rowid: ColumnElement[Any] = sa.literal_column("rowid")
@@ -171,15 +179,14 @@ class Statements:
     def has_figures(self, period: Key) -> str:
         """One row if the period has a number in any field."""
         query: Select[Any] = sa.select(sa.literal_column("1")).select_from(self._figures)
-        query = query.where(self._period == self._literal(period), self._any_figure())
+        query = query.where(*self._present(), self._period == self._literal(period), self._any_figure())
         return self._text(query.limit(sa.literal_column("1")))
 
     def other_periods(self, known: Iterable[Key]) -> str:
         """The periods beside the known ones that have a number in any field."""
         excluded = [self._literal(key) for key in known]
         query = sa.select(self._key(self._period)).distinct().select_from(self._figures)
-        entity = column("f", self._settings.entity)
-        query = query.where(self._period.is_not(None), entity.is_not(None), self._any_figure())
+        query = query.where(*self._present(), self._any_figure())
         return self._text(query.where(self._period.not_in(excluded)) if excluded else query)
 
     def _of_parts(self, name: str, query: _Query, within: Sequence[Part]) -> str:
@@ -337,12 +344,7 @@ class Statements:
         return sa.literal_column("(" + " OR ".join(texts) + ")")
 
     def _conditions(self, fields: Sequence[str], *, whole: bool) -> list[ColumnElement[bool]]:
-        columns = self._facts.table.columns
-        found: list[ColumnElement[bool]] = [
-            column("f", name).is_not(None)
-            for name in (self._settings.entity, self._settings.period, self._settings.field)
-            if name is not None and columns[name].nullable
-        ]
+        found = self._present()
         if not self._wide and self._reads_fewer(fields):
             listed = [self._literal(self._facts.fields[field]) for field in fields]
             found.append(column("f", self._settings.field or "").in_(listed))
@@ -350,17 +352,28 @@ class Statements:
             found.append(self._period.in_([self._literal(key) for key in self._plan.periods]))
         return found if whole else [*found, sa.literal_column(_WITHIN)]
 
+    def _present(self) -> list[ColumnElement[bool]]:
+        """That a row belongs to an entity, a period and a field."""
+        columns = self._facts.table.columns
+        return [
+            column("f", name).is_not(None)
+            for name in (self._settings.entity, self._settings.period, self._settings.field)
+            if name is not None and columns[name].nullable
+        ]
+
     def _within(self, part: Part) -> str:
         """The condition that a row is of this part."""
         match part:
             case Range(low, high):
                 place = reference("f", self._settings.entity)
-                ends = [(">", low), ("<=", high)]
-                found = [f"{place} {sign} {literal(key, self._facts.kind)}" for sign, key in ends if key is not None]
-            case Blocks(low, high) if self._postgres:
-                found = [f"f.ctid >= '({low},0)'::tid", *([] if high is None else [f"f.ctid < '({high},0)'::tid"])]
-            case Blocks(low, high):
-                found = [f"f.rowid > {low}", *([] if high is None else [f"f.rowid <= {high}"])]
+                keys = [(">", low), ("<=", high)]
+                found = [f"{place} {sign} {literal(key, self._facts.kind)}" for sign, key in keys if key is not None]
+            case Blocks(first, end) if self._postgres:
+                pages = [(">=", first), ("<", end)]
+                found = [f"f.ctid {sign} '({page},0)'::tid" for sign, page in pages if page is not None]
+            case Blocks(before, last):
+                rows = [(">", before), ("<=", last)]
+                found = [f"f.rowid {sign} {row}" for sign, row in rows if row is not None]
         return f"({' AND '.join(found) or '1 = 1'})"
 
     def _reads_fewer(self, fields: Sequence[str]) -> bool:
@@ -416,6 +429,19 @@ def distinct_sql(kind: str, table: str, name: str, limit: int | None = None) -> 
     key = column("d", "k")
     shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
     return text(sa.select(shown).select_from(found).order_by(key), kind)
+
+
+def equals_sql(kind: str, table: str, name: str, *keys: Key) -> str:
+    """One row if some row's key in a column is equal to each of these."""
+    conditions = [column(None, name) == sa.literal_column(literal(key, kind)) for key in keys]
+    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table))).where(*conditions)
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def sorted_sql(type_: str, keys: Iterable[Key]) -> str:
+    """PostgreSQL: keys in the order of their type (as the catalogue writes it)."""
+    values = ", ".join(f"({literal(key, 'postgresql')}::{type_})" for key in keys)
+    return f"SELECT k::text FROM (VALUES {values}) AS v(k) ORDER BY v.k"  # noqa: S608 - literals, and the catalogue's word
 
 
 def _any(places: Iterable[int]) -> str:

@@ -79,7 +79,12 @@ class SQLiteTarget(Target):
             hint = "give the path of a file: sqlite:///PATH"
             raise ConfigError(f"database {self.name} is in memory, which nobody else can read", hint=hint)
         file = Path(path.removeprefix("file:"))
-        if not file.is_file():
+        try:
+            there = file.is_file()
+        except OSError as error:  # a directory on the way may not be entered
+            problem = f"database {self.name}: the file {str(file)!r} cannot be read: {error.strerror}"
+            raise DatabaseUnreachable(problem, hint="check the rights of its directories") from error
+        if not there:
             hint = "check the path in its url: three slashes begin a relative one, four an absolute one"
             raise DatabaseUnreachable(f"database {self.name}: there is no file {str(file)!r}", hint=hint)
         database = SQLite(self, deadline, f"file:{quote(str(file.absolute()))}?mode=ro")
@@ -155,13 +160,20 @@ class SQLite(Database):
         found = self.rows(f'SELECT name, type, "notnull", pk FROM pragma_table_xinfo({table}, {schema})')  # noqa: S608
         if not found:
             return None
-        columns = {column: Column(column, type_, Kind.ANY, not required) for column, type_, required, _ in found}
+        # A column may take the name of the rowid, which then has none.
         keys = [column for column, _, _, pk in found if pk]
+        rowid = (
+            keys[0] if len(keys) == 1 and any(c == keys[0] and t.upper() == "INTEGER" for c, t, _, _ in found) else None
+        )
+        hidden = any(column.lower() == "rowid" for column, *_ in found) and (rowid or "").lower() != "rowid"
+        highest = None if hidden else self._highest_rowid(name)
+        columns: dict[str, Column] = {}
+        for column, type_, required, _ in found:
+            order, collation = self._order(name, column, type_) if highest is not None else ("", "")
+            columns[column] = Column(column, type_, Kind.ANY, not required, order, collation)
         unique: list[frozenset[str]] = []
         leading: set[str] = set()
-        rowid = None
-        if len(keys) == 1 and columns[keys[0]].type.upper() == "INTEGER":
-            rowid = keys[0]
+        if rowid is not None:
             unique.append(frozenset(keys))
             leading.add(rowid)
         indexes = self.rows(f'SELECT name, "unique" FROM pragma_index_list({table}, {schema}) WHERE NOT partial')  # noqa: S608
@@ -172,9 +184,6 @@ class SQLite(Database):
                 leading.add(names[0])
             if is_unique and None not in names:
                 unique.append(frozenset(names))
-        # A column may take the name of the rowid, which then has none.
-        hidden = any(column.lower() == "rowid" for column in columns) and (rowid or "").lower() != "rowid"
-        highest = None if hidden else self._highest_rowid(name)
         return Table(tuple(name), columns, highest, highest, tuple(unique), frozenset(leading), frozenset(), rowid)
 
     def scratch(self, statements: Sequence[str]) -> None:
@@ -199,13 +208,33 @@ class SQLite(Database):
         self._connection.close()
 
     def _highest_rowid(self, name: Sequence[str]) -> int | None:
-        """The largest rowid: about how many rows the table has. A view has none, and some tables neither."""
-        quoted = ".".join('"' + part.replace('"', '""') + '"' for part in name)
+        """The largest rowid: about how many rows there are. A view has none, some tables neither, nor empty ones."""
         try:
-            found = self.rows(f"SELECT max(rowid) FROM {quoted}")  # noqa: S608 - quoted above
+            ((found,),) = self.rows(f"SELECT max(rowid) FROM {_quoted(*name)}")  # noqa: S608 - quoted
         except Refused:
             return None
-        return found[0][0] or 0 if isinstance(found[0][0], (int, type(None))) else None
+        return found if isinstance(found, int) else None
+
+    def _order(self, name: Sequence[str], column: str, type_: str) -> tuple[str, str]:
+        """How a column sorts, and the collation of text; both empty where that is not known.
+
+        SQLite does not tell a column's collation, but goes by it when it unites this column with other values.
+        """
+        match affinity(type_):
+            case "INTEGER" | "REAL" | "NUMERIC":
+                return "number", ""
+            case "TEXT":
+                none = f"SELECT {_quoted(column)} FROM {_quoted(*name)} WHERE 0"  # noqa: S608 - quoted
+                pairs = ("SELECT 'a' UNION SELECT 'A'", "SELECT 'a' UNION SELECT 'a '")
+                counts = ", ".join(f"(SELECT count(*) FROM ({none} UNION {pair}))" for pair in pairs)  # noqa: S608
+                try:
+                    (found,) = self.rows(f"SELECT {counts}")
+                except Refused:  # a collation of somebody's own
+                    return "", ""
+                collation = {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(found, "")
+                return (f"text {collation}", collation) if collation else ("", "")
+            case _:
+                return "", ""
 
     def _set_limit(self, limit: float | None) -> None:
         left = self.left()
@@ -257,6 +286,18 @@ class SQLite(Database):
 def _authorize(action: int, *_: object) -> int:
     allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
     return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+
+
+def affinity(type_: str) -> str:
+    """What a column of this declared type makes of what is stored in it (SQLite's documentation, datatype3, 3.1)."""
+    declared = type_.upper()
+    rules = {"INTEGER": ("INT",), "TEXT": ("CHAR", "CLOB", "TEXT"), "BLOB": ("BLOB",), "REAL": ("REAL", "FLOA", "DOUB")}
+    found = next((name for name, words in rules.items() if any(word in declared for word in words)), "NUMERIC")
+    return found if declared else "BLOB"
+
+
+def _quoted(*parts: str) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
 def _text(value: str) -> str:

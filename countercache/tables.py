@@ -28,13 +28,16 @@ class Kind(StrEnum):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column: `type` is the database's own name for what it holds, `collation` its own number for the order."""
+    """A column: `type` is the database's own name for what it holds. Two of one `order` sort and compare alike; of an
+    empty one that is not known. `collation` is SQLite's.
+    """
 
     name: str
     type: str
     kind: Kind
     nullable: bool = True
-    collation: int = 0
+    order: str = ""
+    collation: str = ""
 
 
 class Table(msgspec.Struct, frozen=True):

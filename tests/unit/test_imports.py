@@ -20,12 +20,12 @@ PACKAGE = Path(countercache.__file__).parent
 # The groups of modules, as docs/architecture.md has them, and which others each may import of.
 GROUPS = {
     "values": "globs spelling states results messages errors durations redact settings schema breaker "
-    "doctor doctor.clocks",
+    "commands doctor doctor.clocks",
     "config": "document environment convert checks config doctor.host",
     "formula": "formula",
     "compute": "tables packing plan fold",
     "database": "expressions masks sql database postgres sqlite",
-    "worker": "names batches passes reading worker inspection doctor.tables",
+    "worker": "names alike batches passes reading worker inspection doctor.tables",
     "redis": "connection owner publish locks store events prune frameworks foreign doctor.server doctor.stored",
     "embedded": "embedded",
     "run": "guard display outcome frame job agent inquiry recovery doctor.examination",

@@ -11,9 +11,10 @@ import msgspec
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError
 from countercache.formula import nearest
+from countercache.lookups import distinct_sql, equals_sql, lookup_sql, sorted_sql
 from countercache.plan import Period, Plan, ambiguous, make_plan
 from countercache.settings import Layout, Lookup, Settings, SourceSettings
-from countercache.sql import Facts, distinct_sql, equals_sql, lookup_sql, sorted_sql
+from countercache.sql import Facts
 from countercache.states import Failure, Reason
 from countercache.tables import Column, Key, Kind, Table, split_name
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, FromClause, Select
+from sqlalchemy import ColumnElement, Select
 
 from countercache import expressions
 from countercache.expressions import literal, reference
@@ -410,38 +410,6 @@ class _Columns:
     def elements(self) -> list[ColumnElement[Any]]:
         """The columns to select."""
         return [sa.literal_column(each) for each in self._texts]
-
-
-def lookup_sql(kind: str, lookup: Lookup) -> str:
-    """Key and name of each row of a lookup table that has both, in its order (without one: that of the names)."""
-    key, name = column(None, lookup.key), column(None, lookup.name)
-    shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
-    query = sa.select(*shown).select_from(relation(split_name(lookup.table)))
-    query = query.where(key.is_not(None), name.is_not(None)).order_by(column(None, lookup.order or lookup.name), key)
-    return text(query, kind)
-
-
-def distinct_sql(kind: str, table: str, name: str, limit: int | None = None) -> str:
-    """The different values of a column, in their order."""
-    inner = sa.select(column(None, name).label("k")).distinct().select_from(relation(split_name(table)))
-    inner = inner.where(column(None, name).is_not(None))
-    found: FromClause = (inner.limit(sa.literal_column(str(limit))) if limit else inner).subquery("d")
-    key = column("d", "k")
-    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
-    return text(sa.select(shown).select_from(found).order_by(key), kind)
-
-
-def equals_sql(kind: str, table: str, name: str, *keys: Key) -> str:
-    """One row if some row's key in a column is equal to each of these."""
-    conditions = [column(None, name) == sa.literal_column(literal(key, kind)) for key in keys]
-    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table))).where(*conditions)
-    return text(query.limit(sa.literal_column("1")), kind)
-
-
-def sorted_sql(type_: str, keys: Iterable[Key]) -> str:
-    """PostgreSQL: keys in the order of their type (as the catalogue writes it)."""
-    values = ", ".join(f"({literal(key, 'postgresql')}::{type_})" for key in keys)
-    return f"SELECT k::text FROM (VALUES {values}) AS v(k) ORDER BY v.k"  # noqa: S608 - literals, and the catalogue's word
 
 
 def _any(places: Iterable[int]) -> str:

@@ -24,7 +24,7 @@ GROUPS = {
     "config": "document environment convert checks config doctor.host",
     "formula": "formula",
     "compute": "tables packing plan fold",
-    "database": "expressions masks sql database postgres sqlite",
+    "database": "expressions masks lookups sql database postgres sqlite",
     "worker": "names alike batches passes reading worker inspection doctor.tables",
     "redis": "connection owner publish locks store events prune frameworks foreign doctor.server doctor.stored",
     "embedded": "embedded",
@@ -53,7 +53,7 @@ ARROWS = {
 ALLOWED = {
     "typer": "cli options coercion",
     "rich": "render render.shapes render.tables render.progress render.findings render.picture render.watch",
-    "sqlalchemy": "masks sql database postgres sqlite",
+    "sqlalchemy": "masks lookups sql database postgres sqlite",
     "psycopg": "postgres database",
     "sqlite3": "sqlite database demo",
     "redis": "connection locks foreign store events embedded doctor.server doctor.stored",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from countercache import render
+from countercache import commands, render
 from countercache.errors import EXIT_INTERRUPTED, CountercacheError, OutputClosed, OutputError, UsageError
 from countercache.options import ConfigPath, Counters, Debug, Json, Option, app, bare, command, group
 from countercache.session import Session, entities, one_of, seconds
@@ -320,6 +320,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - here ends what anything may raise
         code = fail(session, error)
+    finally:
+        commands.use()
     return code
 
 

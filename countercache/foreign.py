@@ -16,6 +16,7 @@ import msgspec
 import redis
 
 from countercache import connection, locks
+from countercache.commands import to_type
 from countercache.connection import Keys, wrapped
 from countercache.errors import UsageError
 from countercache.frameworks import CONFIGURED, LONGEST, Found, Sample, Sieve
@@ -186,7 +187,7 @@ def clear_listed(
     why = {
         "cleared": f"cleared: {lock.why}",
         "missing": "it ended by itself meanwhile",
-        "changed": "left: it has changed since it was listed; `countercache locks list` shows it",
+        "changed": f"left: it has changed since it was listed; `{to_type('locks list')}` shows it",
     }[answer]
     return ClearedForeign(lock, cleared=answer != "changed", why=why)
 

@@ -17,6 +17,7 @@ import msgspec
 import redis
 
 from countercache import connection, events
+from countercache.commands import to_type
 from countercache.connection import Keys, integer, reach, seconds, wrapped
 from countercache.durations import duration_text
 from countercache.errors import LockHeld, LockLost, RedisUnreachable
@@ -212,7 +213,7 @@ def clear_listed(
     """Deletes one lock as `clear` does, if it is still the one that `view` shows."""
     lock = view.lock
     if not force and view.verdict is not Verdict.DEAD:
-        insist = f"`countercache locks clear {shlex.quote(lock.name)} --force` clears it all the same"
+        insist = f"`{_insist(lock)}` clears it all the same"
         why = f"left, held by {_holder(lock, view.age)}: {view.why}; {insist}"
         return ClearedLock(lock, view.verdict, cleared=False, why=why)
     if dry_run:
@@ -223,7 +224,7 @@ def clear_listed(
     why = {
         "cleared": f"cleared: {view.why}",
         "missing": "it ended by itself meanwhile",
-        "taken": "left: another run has taken it meanwhile; `countercache locks list` shows it",
+        "taken": f"left: another run has taken it meanwhile; `{to_type('locks list')}` shows it",
     }[answer]
     return ClearedLock(lock, view.verdict, cleared=answer != "taken", why=why)
 
@@ -296,8 +297,12 @@ def _held(lock: Lock, now: float) -> LockHeld:
     return LockHeld(
         f"the lock {lock.name} is held by {_holder(lock, now - lock.acquired)}{end}",
         lock=lock,
-        hint=f"`countercache locks list` shows it, `countercache locks clear {shlex.quote(lock.name)} --force` ends it",
+        hint=f"`{to_type('locks list')}` shows it, `{_insist(lock)}` ends it",
     )
+
+
+def _insist(lock: Lock) -> str:
+    return to_type(f"locks clear {shlex.quote(lock.name)} --force")
 
 
 def _holder(lock: Lock, age: float) -> str:

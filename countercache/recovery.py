@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from countercache import agent, events, locks, store
+from countercache.commands import to_type
 from countercache.connection import Keys
 from countercache.errors import RedisError
 from countercache.owner import this_owner
@@ -106,7 +107,7 @@ def _matters(left: ClearedLock, broken: tuple[Broken, ...]) -> bool:
 
 
 def _left(database: str) -> str:
-    insist = f"countercache locks clear {shlex.quote(database)} --force"
+    insist = to_type(f"locks clear {shlex.quote(database)} --force")
     return f"the lock {database} is held; run this again when it is free, or end it with: {insist}"
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from countercache.commands import to_type
 from countercache.errors import EXIT_FAILED, EXIT_OK, EXIT_PARTIAL
 from countercache.spelling import spelled
 from countercache.states import Cell, CellId, Event, Failure, Lock, Progress, State, Verdict
@@ -82,7 +83,7 @@ class ForeignLock(msgspec.Struct, frozen=True):
     def clear_command(self) -> str:
         """What to type to clear it all the same."""
         name = shlex.quote(spelled(self.key))
-        return f"countercache locks clear --foreign --force {'-- ' if name.startswith('-') else ''}{name}"
+        return to_type(f"locks clear --foreign --force {'-- ' if name.startswith('-') else ''}{name}")
 
     @property
     def verdict(self) -> Verdict:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from countercache.errors import UsageError
+from countercache.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -35,13 +37,26 @@ class Session:
 
     def settings(self, counters: Sequence[str] = ()) -> Settings:
         """The configuration, found, loaded and checked. Raises `UsageError` for a counter that it does not have."""
-        from countercache import config, document  # noqa: PLC0415
+        from countercache import commands, config, document  # noqa: PLC0415
 
         settings = config.load(self.config)
+        commands.use(*self._again())
         for name in counters:
             if name not in settings.counters:
                 raise UsageError(f"no counter is called {name!r}", hint=document.nearest(name, settings.counters))
         return settings
+
+    def _again(self) -> tuple[str, ...]:
+        """What the next command needs to find the same configuration: nothing, where it need not be named."""
+        from countercache import document  # noqa: PLC0415
+
+        if self.config is None:
+            return ()
+        with suppress(ConfigError):  # the environment names one that is not there
+            found = document.find(None, os.environ, Path.cwd())
+            if found and found.resolve() == self.config.resolve():
+                return ()
+        return "--config", str(self.config)
 
     def redis(self, settings: Settings) -> tuple[Redis, Keys]:
         """A client of the configured Redis, and the names of our keys there."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from countercache import document
+from countercache.commands import program
 from countercache.errors import ConfigError
 from countercache.results import Finding, Health
 from countercache.settings import EMBEDDED, Settings
@@ -18,8 +17,6 @@ from countercache.settings import EMBEDDED, Settings
 CONFIGURATION, CRON = "configuration", "cron"
 PATH = "/usr/bin:/bin"
 """Where cron looks for commands unless its crontab says otherwise."""
-
-PROGRAM = "countercache"
 
 _GIVEN = {"HOME", "LOGNAME", "USER", "SHELL", "PATH", "PWD"}
 """The variables that cron sets itself."""
@@ -83,7 +80,7 @@ def _crontab(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding
     if settings.path and settings.path not in list(document.usual_places(Path.cwd()))[1:]:
         options += f" --config {shlex.quote(str(settings.path))}"
     why = f"cron looks for commands in {PATH}, and for a configuration in the user's and the system's directory"
-    line = f"*/15 * * * * {_program(environ)} warmup {options}"
+    line = f"*/15 * * * * {program(PATH, environ.get('PATH', PATH))} warmup {options}"
     seen = "what a crontab says cannot be seen from here"
     yield Finding(CRON, "crontab", Health.UNKNOWN, seen, why, f"in the crontab: {line}")
     if needed := sorted(_variables(settings, environ)):
@@ -91,15 +88,6 @@ def _crontab(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding
         why = "cron sets none of what a login shell does"
         cure = f"in the crontab: {needed[0]}=…; for systemd: EnvironmentFile=/etc/countercache.env"
         yield Finding(CRON, "variables", Health.UNKNOWN, seen, why, cure)
-
-
-def _program(environ: Mapping[str, str]) -> str:
-    """How cron can call this very program."""
-    if shutil.which(PROGRAM, path=PATH):
-        return PROGRAM
-    here = Path(sys.executable).parent
-    found = shutil.which(PROGRAM, path=os.pathsep.join([str(here), environ.get("PATH", PATH)]))
-    return shlex.quote(found) if found else f"{shlex.quote(sys.executable)} -m {PROGRAM}"
 
 
 def _variables(settings: Settings, environ: Mapping[str, str]) -> set[str]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import redis
 
+from countercache.commands import to_type
 from countercache.connection import Keys, converse, location, open_redis, wrapped
 from countercache.doctor.clocks import clock
 from countercache.errors import CountercacheError, RedisError
@@ -224,7 +225,7 @@ def _rights(client: redis.Redis, settings: Settings) -> Finding:
     if answer is None:
         seen = "a server before version 7 does not tell which commands its user may run"
         return Finding(
-            AREA, "rights", Health.UNKNOWN, seen, why, "run `countercache warmup`, which names what is refused"
+            AREA, "rights", Health.UNKNOWN, seen, why, f"run `{to_type('warmup')}`, which names what is refused"
         )
     refused = [asked[int(index) - 1] for index in answer.split()]
     if not refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 import redis
 
 from countercache import locks, store
+from countercache.commands import to_type
 from countercache.connection import Keys, wrapped
 from countercache.durations import duration_text
 from countercache.errors import RedisError
@@ -50,9 +52,9 @@ def _locks(found: Sequence[LockView]) -> Iterator[Finding]:
             case Verdict.LIVE:
                 health, cure = Health.OK, ""
             case Verdict.DEAD:
-                health, cure = Health.WRONG, f"countercache locks clear {name}"
+                health, cure = Health.WRONG, to_type(f"locks clear {shlex.quote(name)}")
             case Verdict.NO_TTL:
-                health, cure = Health.WRONG, f"countercache locks clear {name} --force"
+                health, cure = Health.WRONG, to_type(f"locks clear {shlex.quote(name)} --force")
             case Verdict.UNKNOWN:
                 health, cure = Health.UNKNOWN, f"on {view.lock.owner.host or 'its host'}: countercache locks list"
         yield Finding(LOCKS, name, health, f"{view.verdict}, {age} old: {view.why}", _STUCK, cure)
@@ -70,11 +72,11 @@ def _cells(views: Sequence[CellView]) -> Iterator[Finding]:
         oldest = max(view.age or 0.0 for view in stale)
         seen = f"{_count(len(stale))} of {_named(stale)}, the oldest {_span(oldest)} old"
         why = "they are past their fresh_for: no run has computed them, so look whether cron still starts one"
-        yield Finding(CELLS, "stale", Health.WARNING, seen, why, "countercache warmup --due")
+        yield Finding(CELLS, "stale", Health.WARNING, seen, why, to_type("warmup --due"))
     if pending := by_state.get(State.PENDING):
         seen = f"{_count(len(pending))} of {_named(pending)}"
         why = "they were never tried, so the site has nothing to show"
-        yield Finding(CELLS, "not calculated yet", Health.WARNING, seen, why, "countercache warmup --due")
+        yield Finding(CELLS, "not calculated yet", Health.WARNING, seen, why, to_type("warmup --due"))
 
 
 def _failing(failed: Sequence[CellView]) -> Iterator[Finding]:
@@ -86,9 +88,9 @@ def _failing(failed: Sequence[CellView]) -> Iterator[Finding]:
     why = "the site shows their last value, or none, until they are computed again"
     for failure, views in list(found.items())[:_SHOWN]:
         seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.message}"
-        yield Finding(CELLS, "failing", Health.WRONG, seen, why, "countercache recover")
+        yield Finding(CELLS, "failing", Health.WRONG, seen, why, to_type("recover"))
     if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
-        yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, "countercache status")
+        yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, to_type("status"))
 
 
 def _orphans(known: Iterable[CellId], configured: Iterable[CellId]) -> Finding:
@@ -97,7 +99,7 @@ def _orphans(known: Iterable[CellId], configured: Iterable[CellId]) -> Finding:
     if not left:
         return Finding(CELLS, "orphans", Health.OK, "every stored cell is configured", why)
     names = _listed(dict.fromkeys(each.counter for each in left))
-    return Finding(CELLS, "orphans", Health.WARNING, f"{_count(len(left))} of {names}", why, "countercache prune")
+    return Finding(CELLS, "orphans", Health.WARNING, f"{_count(len(left))} of {names}", why, to_type("prune"))
 
 
 def _published(
@@ -122,14 +124,14 @@ def _published(
         yield Finding(PUBLISHED, "keys", Health.OK, seen, "they are what the site reads")
     for problem, found in wrong.items():
         listed = _listed(dict.fromkeys(key for key, _ in found))
-        again = " ".join(dict.fromkeys(counter for _, counter in found))
+        again = shlex.join(dict.fromkeys(counter for _, counter in found))
         yield Finding(
             PUBLISHED,
             problem,
             Health.WRONG,
             f"{_count(len(found), 'key')}: {listed}",
             _WHY[problem],
-            f"countercache warmup {again}",
+            to_type(f"warmup {again}"),
         )
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from countercache import inspection
 from countercache.batches import QUICK
+from countercache.commands import to_type
 from countercache.database import Database, Refused
 from countercache.doctor.clocks import clock
 from countercache.messages import Channel, Checked, Diagnosed, Go, Report
@@ -149,7 +150,7 @@ def _checks(
     for check in ear.checks:
         message, _, hint = check.message.partition("; ")
         if not check.ok:
-            yield Finding(name, check.subject, Health.WRONG, message, why, hint or "countercache config check")
+            yield Finding(name, check.subject, Health.WRONG, message, why, hint or to_type("config check"))
         elif check.subject.startswith("source "):
             yield Finding(name, check.subject, Health.OK, check.message, why)
     good: dict[str, list[str]] = {}

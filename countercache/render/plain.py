@@ -11,6 +11,7 @@ from functools import singledispatch
 
 from countercache import results
 from countercache.breaker import words
+from countercache.commands import to_type
 from countercache.redact import redact
 from countercache.render import foreign, mended, text, toml
 from countercache.states import Failure
@@ -71,7 +72,7 @@ def _(result: results.ClearResult) -> Iterator[str]:
     for each in result.locks:
         done = "cleared" if each.cleared else "left"
         lock = each.lock
-        yield row([text.escape(lock.name), done, each.verdict, text.owner(lock), text.escape(each.why, text.LIMIT)])
+        yield row([text.escape(lock.name), done, each.verdict, text.owner(lock), text.escape(each.why, 1000)])
     yield from (row(foreign.cleared_columns(each)) for each in result.foreign)
 
 
@@ -238,7 +239,8 @@ def _(result: results.ClearResult) -> Iterator[str]:
         if not other.cleared:
             yield f"lock {foreign.key(other.lock)}: {text.escape(other.why, 1000)}"
     for name in result.unknown:
-        yield f"there is no lock {text.escape(name, text.LIMIT)}; countercache locks list shows those there are"
+        there = f"{text.escape(to_type('locks list'))} shows those there are"
+        yield f"there is no lock {text.escape(name, text.LIMIT)}; {there}"
 
 
 @problems.register

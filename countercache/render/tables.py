@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from countercache import results
+from countercache.commands import to_type
 from countercache.redact import redact
 from countercache.render import findings, foreign, log, mended, plain, text
 from countercache.render.shapes import Column, Commands, Flow, Grid, Runs, Uncut, hint, sentence
@@ -100,7 +101,7 @@ def _own_locks(locks: Sequence[results.LockView]) -> Iterator[RenderableType]:
         if each.why:
             yield sentence("•", VERDICTS[each.verdict], f"{text.escape(each.lock.name)}: {text.escape(each.why, 1000)}")
     if any(each.verdict is Verdict.DEAD for each in locks):
-        yield from hint("countercache locks clear", "removes the locks whose holder is gone")
+        yield from hint(to_type("locks clear"), "removes the locks whose holder is gone")
 
 
 def _foreign_locks(locks: Sequence[results.ForeignLock]) -> Iterator[RenderableType]:
@@ -187,7 +188,7 @@ def _(result: results.RecoverResult) -> Iterator[RenderableType]:
         ]
     )
     if result.dry_run:
-        yield from hint("countercache recover", "does it")
+        yield from hint(to_type("recover"), "does it")
 
 
 @view.register
@@ -208,7 +209,7 @@ def _(result: results.PruneResult) -> Iterator[RenderableType]:
         yield Text("")
     yield Text(mended.prune_summary(result))
     if result.dry_run:
-        yield from hint("countercache prune", "removes them")
+        yield from hint(to_type("prune"), "removes them")
 
 
 @view.register

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
+from countercache.commands import to_type
 from countercache.redact import redact
 from countercache.states import State
 
@@ -223,12 +224,12 @@ def next_commands(result: StatusResult) -> list[tuple[str, str]]:
     states = {view.state for view in result.cells}
     commands = []
     if State.CALCULATING in states:
-        commands.append(("countercache locks list", "shows who computes, and until when"))
+        commands.append((to_type("locks list"), "shows who computes, and until when"))
     if State.ERROR in states or any(run.dead for run in result.runs):
-        commands.append(("countercache recover", "clears the locks of dead runs and computes again what failed"))
-        commands.append(("countercache events --level warning", "shows what went wrong before"))
+        commands.append((to_type("recover"), "clears the locks of dead runs and computes again what failed"))
+        commands.append((to_type("events --level warning"), "shows what went wrong before"))
     elif states & {State.STALE, State.PENDING} and not commands:
-        commands.append(("countercache warmup --due", "computes what is stale, failed or not calculated yet"))
+        commands.append((to_type("warmup --due"), "computes what is stale, failed or not calculated yet"))
     return commands
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import socket
 import sqlite3
@@ -236,6 +238,56 @@ def test_recover_without_redis(directory: Path) -> None:
     """Exit 5 and one line."""
     done = run("recover", cwd=directory, env={"COUNTERCACHE_REDIS__URL": "redis://127.0.0.1:1/0"})
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (5, "", 1)
+
+
+# --- what is to be typed next
+
+
+def offered(screen: str) -> list[list[str]]:
+    """The commands that a screen or a line offers, as a shell takes them apart: without the program's name."""
+    found = re.findall(r"countercache (?:--config '[^']*' )?(?:locks \w+|recover|events|status)[^`:\n]*", screen)
+    return [shlex.split(each.partition("  ")[0])[1:] for each in found]
+
+
+def test_what_is_offered_works_as_it_is_typed(shut: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A configuration that was named on the command line is named again: on a terminal, in a pipe and in an error."""
+    named = shut / "my site.toml"
+    (shut / "countercache.toml").rename(named)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    given = ["--config", str(named)]
+    with background("warmup", *given, cwd=elsewhere) as process:
+        eventually(lambda: '"calculating": 1' in run("status", "--json", *given, cwd=elsewhere).stdout)
+        held = run("warmup", *given, cwd=elsewhere)
+        insisted = run("locks", "clear", *given, cwd=elsewhere)
+        process.kill()
+    piped = run("status", *given, cwd=elsewhere)
+    screens = [held.stderr, insisted.stderr, piped.stdout]
+    for arguments in (["status"], ["locks", "list"], ["doctor"]):
+        with Terminal(*arguments, *given, cwd=elsewhere, width=400) as terminal:
+            terminal.finish()
+            screens.append(terminal.text)
+    for screen in screens:
+        commands = offered(screen)
+        assert commands
+        for command in commands:
+            assert command[:2] == given
+            assert run(*command, "--help", cwd=elsewhere).returncode == 0
+    sql(shut, "DELETE FROM gate")
+    (recover,) = (command for command in offered(piped.stdout) if "recover" in command)
+    assert run(*recover, cwd=elsewhere).returncode == 0
+
+
+def test_what_is_found_by_itself_is_not_named_again(shut: Path) -> None:
+    """Neither the file in the directory nor the one that the environment names."""
+    config = shut / "countercache.toml"
+    env = {"COUNTERCACHE_CONFIG": str(config)}
+    for done in (
+        run("status", "--config", "countercache.toml", cwd=shut),
+        run("status", "--config", str(config), cwd=shut),
+        run("status", env=env, cwd=shut.parent),
+        run("status", "--config", str(config), env=env, cwd=shut.parent),
+    ):
+        assert "# countercache warmup --due: " in done.stdout
 
 
 # --- the circuit breaker

@@ -278,6 +278,18 @@ def test_locks_that_are_stuck(side: Side) -> None:
     assert "web-1" in found["far"].cure
 
 
+def test_names_in_a_cure_are_quoted(side: Side) -> None:
+    """A lock and a counter with a space in their names: what is shown can be typed."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    side.acquire("my db", owner=msgspec.structs.replace(owner.this_owner("x"), pid=gone.pid))
+    side.acquire("eternal one", owner=owner.this_owner("x"))
+    side.raw.persist(side.keys.lock("eternal one"))
+    found = {each.subject: each.cure for each in stored_in(side)}
+    assert found["my db"] == "countercache locks clear 'my db'"
+    assert found["eternal one"] == "countercache locks clear 'eternal one' --force"
+
+
 def test_cells_that_fail_are_stale_or_left_over(side: Side) -> None:
     """Each is named with the command for it."""
     lease = side.acquire()

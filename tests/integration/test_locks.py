@@ -80,6 +80,13 @@ def test_only_one_gets_it(side: Side) -> None:
         assert re.search(part, str(held))
 
 
+def test_the_commands_that_help_can_be_typed_as_they_stand(side: Side) -> None:
+    """A name with a space is quoted."""
+    side.acquire("my db")
+    with pytest.raises(LockHeld, match="locks clear 'my db' --force"):
+        side.acquire("my db")
+
+
 def test_locks_of_other_names_are_apart(side: Side) -> None:
     """Each database has its own lock, and the fences of all grow together."""
     assert side.acquire("main").fence < side.acquire("other").fence
@@ -341,8 +348,8 @@ def test_megabytes_in_a_lock_are_cut(side: Side) -> None:
     """What we never write so long is neither shown nor told whole; the lock can be cleared all the same."""
     side.acquire()
     long = "x" * 1_000_000
-    odd = dict.fromkeys((*Owner.__struct_fields__, "id", "phase"), long) | {"counters": f'["{long}"]'}
-    side.raw.hset(side.keys.lock("main"), mapping=odd)
+    side.raw.hset(side.keys.lock("main"), mapping=dict.fromkeys((*Owner.__struct_fields__, "id", "phase"), long))
+    side.raw.hset(side.keys.lock("main"), "counters", f'["{long}"]')
     listed = locks.list_locks(side.client, side.keys)
     cleared = locks.clear(side.client, side.keys, (), force=True, by=OWNER)
     assert cleared.exit_code == 0

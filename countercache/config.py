@@ -24,7 +24,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, *, c
     the file names no URL. `cwd` is where relative paths begin. Without a file, settings in the environment are enough.
     Raises `ConfigError`, one line that names file and key, for anything that cannot be.
     """
-    cwd = cwd or Path.cwd()
+    cwd = cwd or _here()
     found = document.find(path, environ, cwd)
     if found is None and not environment.names_settings(environ):
         places = ", ".join(str(place) for place in document.usual_places(cwd))
@@ -36,6 +36,14 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, *, c
     settings = convert.settings_of(raw)
     checks.check(settings, raw)
     return settings
+
+
+def _here() -> Path:
+    """The working directory; where it has been removed, an absolute path can still be read."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
 
 
 def _label(path: Path, cwd: Path) -> Path:

@@ -77,16 +77,29 @@ def fold(name: str) -> str:
 def find(given: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
     """The configuration file: the one given, `$COUNTERCACHE_CONFIG`, else the first found of the usual places.
 
-    Raises `ConfigError` when the one that was named is not there.
+    A usual place that may not be looked at is passed over. Raises `ConfigError` when the one that was named is not
+    there.
     """
     variable = environ.get("COUNTERCACHE_CONFIG")
     path = given or (Path(variable) if variable else None)
     if path is None:
-        return next((place for place in usual_places(cwd) if place.is_file()), None)
-    if not (cwd / path).exists():
+        return next(filter(_is_file, usual_places(cwd)), None)
+    try:
+        there = (cwd / path).exists()
+    except OSError as error:  # a directory on the way may not be entered
+        problem = f"the configuration file {path} cannot be read: {error.strerror}"
+        raise ConfigError(problem, hint="check its rights") from error
+    if not there:
         hint = "check the path" if given else "check the variable COUNTERCACHE_CONFIG"
         raise ConfigError(f"the configuration file {path} does not exist", hint=hint)
     return path
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except OSError:
+        return False
 
 
 def usual_places(cwd: Path) -> Iterator[Path]:

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countercache import checks, config, convert, environment
+from countercache import checks, config, convert, document, environment
 from countercache.display import display
 from countercache.document import Document
 from countercache.errors import ConfigError, UsageError
 from countercache.redact import redact, redact_url
 from countercache.settings import Format, Layout, Lookup, Over, Settings
+from tests.rights import closed_directory
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -329,6 +330,45 @@ def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load(tmp_path, None, path=tmp_path)
+
+
+def test_a_directory_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that a usual place behind it is passed over, and that a file that was named there is complained of."""
+    usual = list(document.usual_places(tmp_path))  # platformdirs is loaded while that is allowed
+    assert usual[0] == tmp_path / "countercache.toml"
+    with closed_directory() as closed:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(closed))
+        monkeypatch.setenv("XDG_CONFIG_DIRS", str(closed))
+        assert "no configuration: looked for" in message(closed, None)
+        with pytest.raises(
+            ConfigError, match=r"x\.toml cannot be read: Permission denied; check its rights$"
+        ) as caught:
+            load(closed.parent, None, path=closed / "x.toml")
+        assert caught.value.exit_code == 2
+        assert "Permission denied" in message(closed.parent, None, {"COUNTERCACHE_CONFIG": "closed/x.toml"})
+    assert "cannot be read: File name too long" in message(tmp_path, None, {"COUNTERCACHE_CONFIG": "x" * 300})
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that an absolute path is all that is needed, and that its lack is one line."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path))
+    file = tmp_path / "given.toml"
+    file.write_text('namespace = "given"')
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert config.load(file, {}).namespace == "given"
+    assert config.load(None, {"COUNTERCACHE_CONFIG": str(file)}).path == file
+    assert config.load(None, {"COUNTERCACHE_NAMESPACE": "variable"}).namespace == "variable"
+    with pytest.raises(ConfigError, match=r"given\.toml does not exist"):
+        config.load(Path("given.toml"), {})
+    with pytest.raises(ConfigError, match="there is no configuration"):
+        config.load(None, {})
+    file.write_text("nonsense = 1")
+    with pytest.raises(ConfigError, match=f"^{file}: "):
+        config.load(file, {})
 
 
 def test_variables_in_texts(tmp_path: Path) -> None:

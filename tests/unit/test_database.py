@@ -1,14 +1,16 @@
-"""What a database's URL may be, before anything is connected to."""
+"""What a database's URL may be, and what is said where it leads nowhere."""
 
 from __future__ import annotations
 
+import time
 import traceback
 
 import pytest
 
 from countercache.database import prepare
-from countercache.errors import ConfigError
+from countercache.errors import ConfigError, DatabaseUnreachable
 from countercache.settings import DatabaseSettings
+from tests.rights import closed_directory
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,14 @@ def test_an_at_sign_where_it_may_be(url: str, expected: tuple[str | None, ...]) 
     """In a user's name, in an encoded password, behind the host in a value: as it was."""
     read = prepare("main", DatabaseSettings(url=url)).url
     assert (read.username, read.password, read.host, read.database) == expected
+
+
+def test_a_file_behind_a_directory_without_rights() -> None:
+    """It cannot be reached, as a server that refuses one: exit 5, with the path and the cause."""
+    prepare("other", DatabaseSettings(url="sqlite:///other.db"))  # loads the driver while that is allowed
+    with closed_directory() as closed:
+        target = prepare("main", DatabaseSettings(url=f"sqlite:///{closed}/site.db"))
+        with pytest.raises(DatabaseUnreachable, match=f"{closed}/site.db' cannot be read: Permission denied") as caught:
+            target.open(time.monotonic() + 5)
+    assert caught.value.hint
+    assert caught.value.exit_code == 5

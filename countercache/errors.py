@@ -99,6 +99,14 @@ class DeadlineExceeded(CountercacheError):  # noqa: N818 - it is named for what 
     exit_code = EXIT_TIMEOUT
 
 
+class Interrupted(CountercacheError):  # noqa: N818 - it is named for what happened
+    """A signal ended the command before it had a result: the exit code is a shell's, 128 + the signal."""
+
+    def __init__(self, message: str, *, signal: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = 128 + signal
+
+
 class OutputError(CountercacheError):
     """The result could not be written: a full disk."""
 

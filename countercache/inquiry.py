@@ -6,10 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from functools import partial
+from signal import Signals
 
 from countercache import frame
 from countercache.agent import Request, by_database
-from countercache.errors import EXIT_OK, EXIT_USAGE, RedisError
+from countercache.errors import EXIT_OK, EXIT_USAGE, Interrupted, RedisError
 from countercache.guard import Ending, Guard
 from countercache.messages import CHECK, PLAN, Checked, Ended, Go, Planned, Report, decode_report, encode
 from countercache.outcome import job_exit_code
@@ -80,7 +81,8 @@ def ask(
 ) -> dict[str, list[Report]]:
     """Have a worker of each database answer, all side by side; the reports by database.
 
-    `meanwhile` is called while they work; it is not interrupted by a signal, and must be short.
+    `meanwhile` is called while they work; it is not interrupted by a signal, and must be short. Raises `Interrupted`
+    when one came: what the databases have said by then is no result.
     """
     with Guard({database: partial(frame.work, settings, database) for database in wanted}) as guard:
         inquiries = {database: _Inquiry(timeout) for database in wanted}
@@ -89,6 +91,9 @@ def ask(
             guard.workers[database].go(encode(go))
         meanwhile()
         guard.watch(inquiries, lambda: None)
+    if guard.signal:
+        name = Signals(guard.signal).name
+        raise Interrupted(f"ended by {name} before all databases had answered", signal=guard.signal)
     return {database: inquiry.reports for database, inquiry in inquiries.items()}
 
 
@@ -118,8 +123,6 @@ class _Inquiry:
     def end(self, ending: Ending) -> None:
         if ending is Ending.TIMEOUT:
             self.reports.append(Ended(Failure(Reason.TIMEOUT, f"no answer within {self._timeout:g} s")))
-        elif ending is Ending.SIGNAL:
-            self.reports.append(Ended(Failure(Reason.CANCELLED, "told to stop by a signal")))
 
 
 def _reach_redis(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -346,6 +347,27 @@ def test_sigterm_is_143(running: Terminal, slow: Path) -> None:
     assert run("locks", "list", cwd=slow).stdout == ""
 
 
+@pytest.mark.parametrize("command", [("config", "check"), ("warmup", "--dry-run"), ("doctor",), ("doctor", "--json")])
+@pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("", 143)])
+def test_a_question_can_be_broken_off(command: tuple[str, ...], key: str, code: int, directory: Path) -> None:
+    """While a database does not answer, Ctrl-C and SIGTERM end the command as such; nothing is said to be wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        env = {"COUNTERCACHE_DATABASES__MAIN__URL": f"postgresql://u:pw@127.0.0.1:{silent.getsockname()[1]}/db"}
+        with Terminal(*command, width=140, env=env, cwd=directory) as terminal:
+            with silent.accept()[0]:
+                if key:
+                    terminal.type(key)
+                else:
+                    terminal.signal(signal.SIGTERM)
+                assert terminal.finish(timeout=20) == code
+            name = "SIGINT" if key else "SIGTERM"
+            said = f"countercache: error: ended by {name} before all databases had answered"
+            assert terminal.lines[-1].removeprefix("^C") == said
+            assert len(terminal.lines) == 1 or "--json" in command
+            assert "FAILED" not in terminal.text
+
+
 def test_no_progress_draws_nothing(directory: Path) -> None:
     """With --no-progress a terminal gets the table and no bar before it."""
     with Terminal("warmup", "--no-progress", cwd=directory) as terminal:
@@ -404,11 +426,14 @@ def test_the_demo_shows_what_councils_owe(tmp_path: Path) -> None:
     """From nothing to figures in a terminal, and what to type next; all with the bundled Valkey."""
     env = {"COUNTERCACHE_STATE_DIR": str(tmp_path / "state")}
     try:
-        with Terminal("demo", "demo", width=100, env=env, cwd=tmp_path) as terminal:
+        with Terminal("demo", "demo", width=100, env=env | {"PATH": "/usr/bin:/bin"}, cwd=tmp_path) as terminal:
             assert terminal.finish() == 0
         assert "£126.8B" in terminal.text
         assert "● " in terminal.text
-        assert "countercache status" in terminal.text
+        assert f"{COMMAND} status" in "".join(terminal.lines)  # which is not where the shell looks for commands
+        with Terminal("demo", "demo", width=100, env=env | {"PATH": str(COMMAND.parent)}, cwd=tmp_path) as terminal:
+            assert terminal.finish() == 0
+        assert "\ncountercache status" in terminal.text
         again = run("status", env=env, cwd=tmp_path / "demo")
         assert again.returncode == 0
         assert "\t£126.8B\t" in again.stdout

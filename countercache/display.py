@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal, localcontext
+from typing import Any
 
 from countercache.settings import Format
 
@@ -30,7 +32,11 @@ def _display(value: Decimal, style: Format) -> str:
         return numbers.format_percent(value, format=_pattern("%", digits), locale=style.locale)
     if style.notation == "compact":
         digits = 1 if digits is None else digits
-        value = _rounded(value, digits)
+        locale = Locale.parse(style.locale)
+        formats = locale.compact_currency_formats if style.currency else locale.compact_decimal_formats
+        unit = _unit(value, {int(least): numbers.parse_pattern(p) for least, p in formats["short"]["other"].items()})
+        # Babel picks the unit before it rounds: 999,999 would read 1000K.
+        value = round(value / unit, digits) * unit
         if style.currency:
             return numbers.format_compact_currency(value, style.currency, locale=style.locale, fraction_digits=digits)
         return numbers.format_compact_decimal(value, locale=style.locale, fraction_digits=digits)
@@ -45,10 +51,11 @@ def _display(value: Decimal, style: Format) -> str:
     return numbers.format_decimal(value, format=_pattern("", digits), locale=style.locale)
 
 
-def _rounded(value: Decimal, digits: int) -> Decimal:
-    """Rounded at its thousand, million…: Babel picks the unit before it rounds, so 999,999 would read 1000K."""
-    thousands = min(max(value.adjusted() // 3, 0), 4) if value else 0
-    return round(value.scaleb(-3 * thousands), digits).scaleb(3 * thousands)
+def _unit(value: Decimal, patterns: Mapping[int, Any]) -> int:
+    """What a locale counts such a value in: thousands, millions, 万, lakhs… `patterns` are by the least value."""
+    least = max((each for each in patterns if each <= abs(value)), default=1)
+    pattern = patterns[least].pattern if least in patterns else "0"
+    return 1 if pattern == "0" else least // 10 ** (pattern.count("0") - 1)
 
 
 def _pattern(suffix: str, digits: int | None) -> str:

@@ -93,6 +93,15 @@ def hundredths(value: str, limit: int, *, otherwise: str = "NULL") -> str:
     return f"CASE WHEN {fits} THEN CAST({scaled} AS INTEGER) WHEN {value} IS NOT NULL THEN {otherwise} END"
 
 
+def decodable(value: str) -> str:
+    """A value of SQLite as a function of Python's takes it, which fails for text that is not UTF-8.
+
+    Text that has other characters than a number becomes an empty BLOB: neither is a number.
+    """
+    characters = "'+-.0123456789eE' || char(9, 10, 13, 32)"
+    return f"CASE WHEN typeof({value}) = 'text' AND trim({value}, {characters}) <> '' THEN X'' ELSE {value} END"
+
+
 def hundredths_limit(rows: int | None) -> int:
     """The largest value that SQLite adds itself: so small that the sum of so many rows stays within 64 bits."""
     return max(10, min(10**13, 9 * 10**16 // max(rows or 10**9, 1)) - 1)

@@ -333,11 +333,12 @@ class Statements:
             return [f"sum({quick}){where}", f"count({value}){where}", "NULL"]
         exact = expressions.hundredths(value, self._limit)
         rest = f"{value} IS NOT NULL AND {exact} IS NULL" + (f" AND {only}" if only else "")
-        return [f"sum({exact}){where}", f"count({value}){where}", f"countercache_sum({value}) FILTER (WHERE {rest})"]
+        added = f"countercache_sum({expressions.decodable(value)}) FILTER (WHERE {rest})"
+        return [f"sum({exact}){where}", f"count({value}){where}", added]
 
     def _any_figure(self) -> ColumnElement[bool]:
         fields: list[str | None] = list(self._facts.fields) if self._wide else [None]
-        texts = [f"countercache_is_number({self._value(field)})" for field in fields]
+        texts = [f"countercache_is_number({expressions.decodable(self._value(field))})" for field in fields]
         if self._postgres:
             figures = [expressions.figure(self._value(field), self._kind(field), guarded=True) for field in fields]
             texts = [f"{figure} IS NOT NULL" for figure in figures]

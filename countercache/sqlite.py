@@ -254,7 +254,7 @@ class SQLite(Database):
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, sqlite3.Warning) as error:
+        except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:  # names of columns may be any bytes
             self._raise(error)
 
     def _raise(self, error: Exception) -> NoReturn:

@@ -170,7 +170,8 @@ def demo(
     settings = session.settings()
     with render.observer() as observer:
         warmed = agent.warmup(settings, agent.Request(command=session.typed), observer)
-    return DemoRun(made, warmed, store.status(*session.redis(settings), settings))
+    shown = store.status(*session.redis(settings), settings)
+    return DemoRun(made, warmed, shown, commands.program(os.environ.get("PATH", os.defpath)))
 
 
 @command(app, "doctor", "doctor --json")

@@ -55,13 +55,17 @@ def create(directory: Path) -> DemoResult:
     """Put the demo's database and configuration into `directory`, which is made if need be.
 
     May be repeated: the database is built anew and put in place at once, so that no reader sees half of it; a
-    configuration that somebody has edited is left as it is. Raises `UsageError` when the files cannot be written.
+    configuration of it that somebody has edited is left as it is. Raises `UsageError` when the files cannot be written,
+    and where there is a configuration of something else.
     """
     data = files("countercache") / "data"
     config, database = directory / FILE_NAME, directory / DATABASE_NAME
     try:
         directory.mkdir(parents=True, exist_ok=True)
         kept = not _write_new(config, (data / FILE_NAME).read_bytes())
+        if kept and DATABASE_NAME.encode() not in config.read_bytes():
+            hint = "name another directory: countercache demo DIRECTORY"
+            raise UsageError(f"{directory} has a configuration of its own", hint=hint)
         with _replacing(database) as path:
             counts = _build(path, data)
     except (OSError, sqlite3.Error) as error:

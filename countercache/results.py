@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from countercache.commands import to_type
+from countercache.commands import PROGRAM, to_type
 from countercache.errors import EXIT_FAILED, EXIT_OK, EXIT_PARTIAL
 from countercache.spelling import spelled
 from countercache.states import Cell, CellId, Event, Failure, Lock, Progress, State, Verdict
@@ -343,11 +343,12 @@ class DemoResult(msgspec.Struct, frozen=True):
 
 
 class DemoRun(msgspec.Struct, frozen=True):
-    """What the command `demo` did: what it put where, its warmup, and the states after it."""
+    """What the command `demo` did: what it put where, its warmup, and the states after it. `program`: how to call it."""
 
     made: DemoResult
     warmup: WarmupResult
     status: StatusResult
+    program: str = PROGRAM
 
     @property
     def exit_code(self) -> int:

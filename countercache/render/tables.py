@@ -274,9 +274,9 @@ def _(result: results.DemoRun) -> Iterator[RenderableType]:
     yield Commands(
         [
             (f"cd {shlex.quote(made.directory)}", ""),
-            ("countercache status", "shows these counters again, at any time"),
-            ("countercache warmup --dry-run", "shows the SQL that computes them"),
-            ("countercache config check", "tries a configuration of yours"),
+            (f"{result.program} status", "shows these counters again, at any time"),
+            (f"{result.program} warmup --dry-run", "shows the SQL that computes them"),
+            (f"{result.program} config check", "tries a configuration of yours"),
         ]
     )
 

@@ -96,12 +96,21 @@ def test_again_keeps_what_was_edited(tmp_path: Path) -> None:
     """Proves that a second time rebuilds the data and leaves an edited configuration, and says so."""
     demo.create(tmp_path)
     assert not demo.create(tmp_path).config_kept
-    (tmp_path / "countercache.toml").write_text("mine")
+    mine = '[databases.main]\nurl = "sqlite:///councils.sqlite3"\n'
+    (tmp_path / "countercache.toml").write_text(mine)
     (tmp_path / "councils.sqlite3").write_text("broken")
     assert demo.create(tmp_path).config_kept
-    assert (tmp_path / "countercache.toml").read_text() == "mine"
+    assert (tmp_path / "countercache.toml").read_text() == mine
     assert sum(1 for _ in figures(tmp_path / "councils.sqlite3")) == 121_958
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_configuration_of_something_else_is_nothing_to_try(tmp_path: Path) -> None:
+    """Proves that a site's own configuration is not run as a demo, and that nothing is put beside it."""
+    (tmp_path / "countercache.toml").write_text('[databases.main]\nurl = "sqlite:///site.db"\n')
+    with pytest.raises(UsageError, match="has a configuration of its own; name another directory"):
+        demo.create(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["countercache.toml"]
 
 
 def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:

@@ -343,7 +343,7 @@ class DemoResult(msgspec.Struct, frozen=True):
 
 
 class DemoRun(msgspec.Struct, frozen=True):
-    """What the command `demo` did: what it put where, its warmup, and the states after it. `program`: how to call it."""
+    """What the command `demo` did: what it put where, its warmup, the states after it. `program`: how to call it."""
 
     made: DemoResult
     warmup: WarmupResult

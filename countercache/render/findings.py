@@ -13,6 +13,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from countercache.redact import redact
 from countercache.render import text
 from countercache.render.shapes import Flow, Uncut
 from countercache.results import DoctorResult, Finding, Health
@@ -47,14 +48,14 @@ def _finding(finding: Finding) -> Iterator[RenderableType]:
     """What was seen; where it is not well, why that matters and what mends it."""
     sign, style = SIGNS[finding.health]
     seen = Text(f"{text.escape(finding.subject, text.LIMIT)}: ", style="bold")
-    seen.append(text.escape(finding.seen, 1000), "not bold")
+    seen.append(text.escape(redact(finding.seen), 1000), "not bold")
     lines = Table.grid(padding=(0, 1, 0, 0))
     lines.add_row(Text(sign, style=style), seen)
     if finding.health is not Health.OK and finding.why:
         lines.add_row("", Text(text.escape(finding.why, 1000), style="dim"))
     yield lines
     if finding.health is not Health.OK and finding.cure:
-        yield _cure(text.escape(finding.cure, 2000))
+        yield _cure(text.escape(redact(finding.cure), 2000))
 
 
 def _cure(cure: str) -> RenderableType:

@@ -6,6 +6,7 @@ in the last ones. A line that begins with `#` is no row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import singledispatch
 
@@ -109,7 +110,8 @@ def _(result: results.CheckResult) -> Iterator[str]:
 @lines.register
 def _(result: results.DoctorResult) -> Iterator[str]:
     for each in result.findings:
-        told = [text.escape(part, 2000) for part in (each.area, each.subject, each.seen, each.cure, each.why)]
+        parts = (each.area, each.subject, redact(each.seen), redact(each.cure), each.why)
+        told = [text.escape(part, 2000) for part in parts]
         yield row([each.health, *told])
 
 
@@ -121,7 +123,16 @@ def _(result: results.PlanResult) -> Iterator[str]:
         yield "-- cell: " + "  ".join(map(text.escape, (each.counter, each.group, each.period)))
     for step in result.steps:
         yield f"-- {text.escape(step.database)}: {text.escape(step.purpose)}"
-        yield from map(text.escape, f"{step.sql.strip().rstrip(';')};".splitlines())
+        yield from _statement(step.sql)
+
+
+def _statement(sql: str) -> Iterator[str]:
+    """The lines of a statement and its end, which must not become part of a comment."""
+    written = re.split(r"\r\n?|\n", sql.strip().rstrip(";"))
+    if "--" in written[-1]:
+        written.append("")
+    written[-1] += ";"
+    return ("\t".join(map(text.escape, line.split("\t"))) for line in written)
 
 
 @lines.register

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -287,6 +290,16 @@ def test_hostile_text_is_escaped_in_every_line_and_on_every_screen() -> None:
         assert unescaped(documents.encode(documents.document(result), indent=True)) <= {"\n"}
 
 
+def test_what_doctor_found_is_shown_without_secrets() -> None:
+    """A stored error may hold a driver's whole URL: neither lines nor screens nor documents show its password."""
+    secret = "postgresql://bob:hunter2@h/db password=hunter3"
+    result = results.DoctorResult((results.Finding("cells", "x", results.Health.WRONG, secret, "", secret),))
+    shown = (screen(result), *plain.lines(result), documents.encode(documents.document(result), indent=False))
+    for each in shown:
+        assert "postgresql://bob:***@h/db password=***" in each
+        assert "hunter" not in each
+
+
 def test_what_went_wrong_is_one_line_each() -> None:
     """A failure that hit several counters is said once, with them; a job's own failure once for all."""
     lines = list(plain.problems(samples.FAILED_WARMUP))
@@ -306,6 +319,17 @@ def test_a_plan_in_a_pipe_is_sql() -> None:
     assert "\n".join(line for line in lines if not line.startswith("--")) == (
         "SELECT year_id,\n  sum(value)\nFROM financial_figure\nGROUP BY year_id;"
     )
+
+
+@pytest.mark.parametrize("end", ["-- all of them", ";  -- all of them;", "", ";\n", "\r\n;"])
+def test_sql_as_people_write_it_still_runs(end: str) -> None:
+    """TABs stay, and the end of the statement is in no comment: SQLite itself takes each line as it is."""
+    sql = f"SELECT\tcount(*) -- how many\nFROM\t(SELECT 'a\tb' AS x)\nWHERE length(x) = 3 {end}"
+    lines = list(plain.lines(results.PlanResult((), (results.PlanStep("main", "x", sql),))))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert sqlite3.complete_statement("\n".join(lines))
+        (statement,) = [part for part in re.split(r"(?m);$", "\n".join(lines)) if part.strip()]
+        assert connection.execute(statement).fetchall() == [(1,)]
 
 
 def test_settings_are_printed_as_toml_that_reads_back() -> None:

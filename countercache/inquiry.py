@@ -46,9 +46,8 @@ def dry_run(settings: Settings, request: Request) -> PlanResult:
 
 
 def check(settings: Settings) -> CheckResult:
-    """Look whether what the configuration names is there: in the databases, and whether Redis answers."""
-    wanted = by_database(settings)
-    heard = ask(settings, wanted, CHECK, CHECK_TIMEOUT, "auto")
+    """Look whether what the configuration names is there: in every database, and whether Redis answers."""
+    heard = ask(settings, every_database(settings), CHECK, CHECK_TIMEOUT, "auto")
     checks: list[Check] = []
     codes: set[int] = set()
     try:
@@ -66,9 +65,21 @@ def check(settings: Settings) -> CheckResult:
             elif isinstance(report, Ended) and report.failure:
                 checks.append(Check(f"database {database}", ok=False, message=report.failure.message))
                 codes.add(job_exit_code((), report.failure))
+    if not settings.counters:
+        message = "no counters are configured; add a [counters.NAME] table"
+        checks.append(Check("counters", ok=False, message=message))
+        codes.add(EXIT_USAGE)
     # What is wrong in the configuration goes before what cannot be reached: the first does not mend itself.
     code = EXIT_USAGE if EXIT_USAGE in codes else max(codes, default=EXIT_OK)
     return CheckResult(checks=tuple(checks), exit_code=code)
+
+
+def every_database(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The counters of each database, also of one that no counter uses."""
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(settings.databases, ())
+    for counter in settings.counters:
+        found[settings.database_of(counter)] += (counter,)
+    return found
 
 
 def ask(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError, CountercacheError
 from countercache.messages import Channel, Checked, Go, Planned, Progressed
 from countercache.names import Names
-from countercache.plan import configured_cells, no_period
+from countercache.plan import Group, Plan, configured_cells, no_period
 from countercache.reading import Source
 from countercache.results import Check, PlanStep
 from countercache.settings import Settings
@@ -86,7 +88,8 @@ def _source(
     try:
         with database.savepoint():
             opened = _open(channel, settings, database, source, counters)
-            groups = opened.prepare() if opened.plan.specs else {}
+            opened.plan = _with_every_group(settings, opened.plan)
+            groups = opened.prepare() if opened.plan.specs or opened.plan.groups else {}
             for step in _steps(opened, database, source):
                 database.parse(step.sql)
     except CountercacheError as error:
@@ -99,6 +102,16 @@ def _source(
         yield Check(f"group {group}", ok=False, message=wrong.message)
     for counter in counters:
         yield _counter(settings, opened, counter)
+
+
+def _with_every_group(settings: Settings, plan: Plan) -> Plan:
+    """The plan with the groups of the source that no counter uses, too."""
+    groups = list(plan.groups)
+    used = {group.name for group in groups}
+    for name, group in settings.groups.items():
+        if group.source == plan.source and name not in used:
+            groups.append(Group(name, len(groups), group.where, group.entities or ()))
+    return msgspec.structs.replace(plan, groups=tuple(groups))
 
 
 def _found(names: Names) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from countercache.doctor import host
 from countercache.errors import ConfigError
-from countercache.inquiry import ask
+from countercache.inquiry import ask, every_database
 from countercache.messages import DOCTOR, Diagnosed, Ended, Report
 from countercache.results import DoctorResult, Finding, Health
 from countercache.settings import Settings
@@ -23,9 +23,6 @@ def examine(load: Callable[[], Settings], environ: Mapping[str, str] = os.enviro
     except ConfigError as error:
         return DoctorResult((host.invalid(error),))
     found = [*host.configuration(settings), *host.cron(settings, environ)]
-    counters: dict[str, tuple[str, ...]] = dict.fromkeys(settings.databases, ())
-    for counter in settings.counters:
-        counters[settings.database_of(counter)] += (counter,)
     in_redis: list[Finding] = []
 
     def meanwhile() -> None:
@@ -36,7 +33,7 @@ def examine(load: Callable[[], Settings], environ: Mapping[str, str] = os.enviro
         if client is not None:
             in_redis.extend(stored.examine(client, settings))
 
-    heard = ask(settings, counters, DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
+    heard = ask(settings, every_database(settings), DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
     databases = [finding for name, reports in heard.items() for finding in _database(name, reports)]
     return DoctorResult((*found, *in_redis, *databases))
 

@@ -197,6 +197,78 @@ def test_config_check_names_what_is_not_there(directory: Path) -> None:
     assert "failed" in done.stderr
 
 
+UNUSED = """
+[databases.archive]
+url = "{archive}"
+[sources.old-figures]
+database = "archive"
+table = "figure"
+entity = "council"
+field = "field"
+period = "year"
+value = "value"
+[sources.budgets]
+database = "main"
+table = "figure"
+entity = "town"
+field = "field"
+period = "year"
+value = "value"
+[groups.misspelt]
+source = "figures"
+entities = ["leds"]
+[groups.refused]
+source = "figures"
+where = "nation = 'England'"
+[groups.of-old]
+source = "old-figures"
+where = "council = 'nobody'"
+[groups.all-right]
+source = "old-figures"
+where = "council = 'york'"
+"""
+
+
+def test_config_check_looks_at_what_no_counter_uses(directory: Path) -> None:
+    """Every database, every source and every group: what is wrong shows before a counter needs it."""
+    file = directory / "countercache.toml"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before + UNUSED.replace("{archive}", "sqlite:///site.db"), encoding="utf-8")
+    done = run("config", "check", "--json", cwd=directory)
+    assert done.returncode == 2
+    checks = {check["subject"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks["database archive"]["ok"]
+    assert checks["source old-figures"]["ok"]
+    assert {subject: check["message"] for subject, check in checks.items() if not check["ok"]} == {
+        "source budgets": 'table "figure" has no column "town"; its columns are: council, field, year, value',
+        "group misspelt": 'group "misspelt": no entity is called "leds"; did you mean "leeds"?',
+        "group refused": 'group "refused": no such column: nation',
+        "group of-old": 'group "of-old" selects nobody; look at its "where" or "entities"',
+    }
+    file.write_text(before + '[databases.archive]\nurl = "sqlite:///archive.db"\n', encoding="utf-8")
+    done = run("config", "check", cwd=directory)
+    assert done.returncode == 5
+    assert "FAILED\tdatabase archive\t" in done.stdout
+
+
+def test_config_check_without_counters(directory: Path) -> None:
+    """The rest is looked at all the same; that there are none is one thing that is wrong, exit 2."""
+    file = directory / "countercache.toml"
+    file.write_text(file.read_text(encoding="utf-8").partition("[counters.")[0], encoding="utf-8")
+    done = run("config", "check", cwd=directory)
+    assert done.returncode == 2
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[:2] for row in rows] == [
+        ["ok", "redis"],
+        ["ok", "database main"],
+        ["ok", "source figures"],
+        ["FAILED", "counters"],
+    ]
+    assert rows[-1][2] == "no counters are configured; add a [counters.NAME] table"
+    file.write_text('namespace = "site"', encoding="utf-8")
+    assert run("config", "check", cwd=directory).returncode == 2
+
+
 def test_a_reader_that_goes_away_is_no_error(directory: Path) -> None:
     """`countercache status | head -0` ends as SIGPIPE would end it, and says nothing."""
     with subprocess.Popen(

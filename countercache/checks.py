@@ -43,6 +43,13 @@ _MAX_EVENTS = 1_000_000
 _FORMULA_ONLY = ("source", "formula", "over", "aggregate", "missing", "periods", "groups", "compare")
 
 
+def pointless(counter: CounterSettings) -> tuple[str, ...]:
+    """The keys that have no meaning for such a counter, and so must not be given."""
+    if counter.sql is not None:
+        return _FORMULA_ONLY
+    return ("aggregate",) if counter.over is Over.TOTALS else ()
+
+
 def check(settings: Settings, document: Document) -> None:
     """Raise `ConfigError` for the first thing in the settings that cannot be."""
     _names(settings, document)

@@ -12,7 +12,7 @@ from countercache import checks, convert, document, environment, schema
 from countercache.durations import duration, duration_text
 from countercache.errors import ConfigError
 from countercache.redact import redact_url
-from countercache.settings import EMBEDDED, Duration, Settings
+from countercache.settings import EMBEDDED, CounterSettings, Duration, Settings
 
 __all__ = ["EMBEDDED", "duration", "duration_text", "load", "redact_url", "show"]
 
@@ -52,16 +52,22 @@ def _label(path: Path, cwd: Path) -> Path:
 
 
 def show(settings: Settings) -> dict[str, object]:
-    """The settings as plain data for people: durations as text, secrets as `***`, what is not set left out."""
+    """The settings as plain data for people: durations as text, secrets as `***`. What is not set is left out, and what
+    must not be: so it can be loaded again.
+    """
     return _table(settings)
 
 
 def _table(table: msgspec.Struct) -> dict[str, object]:
-    given = [(field, getattr(table, field.name)) for field in msgspec.structs.fields(table)]
-    return {field.name: _key(field, value) for field, value in given if value is not None}
+    left_out = checks.pointless(table) if isinstance(table, CounterSettings) else ()
+    fields = (field for field in msgspec.structs.fields(table) if field.name not in left_out)
+    shown = {field.name: _key(field, getattr(table, field.name)) for field in fields}
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _key(field: msgspec.structs.FieldInfo, value: object) -> object:
+    if value is None and field.default is not None:
+        return convert.NEVER
     if isinstance(value, float) and Duration in schema.members(field.type):
         return duration_text(value)
     return redact_url(value) if isinstance(value, str) and field.name == "url" else _plain(value)

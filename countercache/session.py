@@ -52,7 +52,7 @@ class Session:
 
         if self.config is None:
             return ()
-        with suppress(ConfigError):  # the environment names one that is not there
+        with suppress(ConfigError, OSError):  # what the environment names is not there, or this directory is gone
             found = document.find(None, os.environ, Path.cwd())
             if found and found.resolve() == self.config.resolve():
                 return ()

@@ -139,7 +139,16 @@ def _statement(sql: str) -> Iterator[str]:
 def _(result: results.ConfigResult) -> Iterator[str]:
     """TOML that could be used as it is, but for the secrets."""
     yield f"# {text.escape(result.path or 'no file: all from the environment')}"
-    yield from toml.lines(result.settings)
+    yield from toml.lines({name: _meant(value) for name, value in result.settings.items()})
+
+
+def _meant(value: object) -> object:
+    """A setting as a configuration writes it, where `${` begins the name of a variable."""
+    if isinstance(value, dict):
+        return {name: _meant(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_meant(each) for each in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value
 
 
 @lines.register

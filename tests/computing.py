@@ -6,15 +6,17 @@ import csv
 import gzip
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
-from countercache import worker
+from countercache import batches, reading, worker
 from countercache.messages import COMPUTE, Ended, Finished, Go, Report, decode_report, encode
 from countercache.settings import Settings
 from countercache.states import Computed, Failure
@@ -88,6 +90,18 @@ class Results:
 def compute(settings: Settings, counters: Sequence[str] = (), **options: Any) -> Results:
     """Compute counters, in this process."""
     return Results(order(settings, counters, **options))
+
+
+@contextmanager
+def as_if_large(first: int = 1) -> Iterator[None]:
+    """Let the smallest table be read as very large ones are: cut, the second query reading so many rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "MANY_ROWS", 0)
+        patch.setattr(reading, "ROWS", 3)
+        quick = {"QUICK": 0, "QUICK_TOGETHER": 0, "ROWS": 3, "_FIRST": first, "SECONDS": 0.0, "_LONGEST": 0.0}
+        for name, value in quick.items():
+            patch.setattr(batches, name, value)
+        yield
 
 
 def load(url: str, script: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:

@@ -229,7 +229,7 @@ def fill(world: World, url: str) -> None:
     """Make the tables of a world in a database, in place of those of another."""
     postgres = url.startswith("postgresql")
     type_ = world.kind if postgres else "TEXT" if world.kind == "text" else ""
-    entity_key: dict[str, Any] = {e: i * 10 if world.listed is not None else e for i, e in enumerate(ENTITIES)}
+    entity_key: dict[str, Any] = {e: i * 3 + 1 if world.listed is not None else e for i, e in enumerate(ENTITIES)}
     period_key: dict[str, Any] = {p: 9 - i if world.period_lookup else p for i, p in enumerate(PERIODS)}
     field_key: dict[str, Any] = {f: i + 1 if world.field_lookup else f for i, f in enumerate(FIELDS)}
     entity_type = "INTEGER" if world.listed is not None else "TEXT"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import Any
 
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 from countercache.settings import CounterSettings
 from countercache.states import Computed, Reason
 from tests import worlds
-from tests.computing import compute
+from tests.computing import as_if_large, compute
 from tests.postgres import Cluster
 from tests.worlds import World
+
+LARGE = "as if large"
+"""The batch size `auto`, where every table is one that is cut."""
 
 
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
@@ -42,7 +46,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @given(
     world=worlds.worlds(),
     formulas=st.lists(st.tuples(worlds.trees, worlds.counters), min_size=1, max_size=4),
-    batch_size=st.sampled_from(["auto", 1, 2]),
+    batch_size=st.sampled_from(["auto", 1, 2, LARGE]),
 )
 def test_equals_plain_loops(
     url: str, world: World, formulas: list[tuple[worlds.Formula, CounterSettings]], batch_size: int | str
@@ -51,7 +55,10 @@ def test_equals_plain_loops(
     counters = [msgspec.structs.replace(c, formula=worlds.render(tree)) for tree, c in formulas]
     world = world.kept_by(url.partition(":")[0])
     worlds.fill(world, url)
-    results = compute(worlds.settings(world, url, counters), batch_size=batch_size)
+    with as_if_large() if batch_size == LARGE else nullcontext():
+        results = compute(
+            worlds.settings(world, url, counters), batch_size="auto" if batch_size == LARGE else batch_size
+        )
     assert results.ended is None
     for i, (tree, counter) in enumerate(formulas):
         note(f"n{i}: {worlds.render(tree)}")

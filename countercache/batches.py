@@ -144,12 +144,18 @@ class Cut:
     def _by_rowids(self, highest: int) -> Iterator[Batch]:
         low: int | None = None
         while True:
-            (found,) = self._database.rows(self._statements.block_boundary(low, ROWS))
-            if found[0] is None:
+            parts: list[Blocks] = []
+            while len(parts) < _WAYS and (end := self._last_rowid(low)) is not None:
+                parts.append(Blocks(low, end))
+                low = end
+            if not parts:
                 return
-            before = found[0] - 1 if low is None else low
-            yield Batch((Blocks(low, found[0]),), self._entities * max(before, 0) // max(highest, 1))
-            low = found[0]
+            before = parts[0].low if parts[0].low is not None else (parts[0].high or 0) - 1
+            yield Batch(tuple(parts), self._entities * max(before, 0) // max(highest, 1))
+
+    def _last_rowid(self, low: int | None) -> int | None:
+        ((found,),) = self._database.rows(self._statements.block_boundary(low, ROWS))
+        return None if found is None else int(found)
 
     def _end(self, low: Key | None, size: int) -> Key | None:
         """The last of the next `size` entities after `low`; `None` if there are no more behind them."""

@@ -88,6 +88,10 @@ class Database(ABC):
         `unsorted`: it groups very many rows into many groups, for which PostgreSQL should not sort them.
         """
 
+    def side_by_side(self, statements: Sequence[str]) -> list[Row]:
+        """The rows of several statements that return few, at the same time where that can be done."""
+        return [row for statement in statements for row in self.rows(statement)]
+
     @abstractmethod
     def stream(self, statement: str) -> Iterator[Row]:
         """The rows of a statement one after another, in little memory."""

@@ -99,7 +99,7 @@ class Passes:
         names = {key: name for name, key in self._names.facts.fields.items()}
         words = words_of(self._plan.groups)
         found: list[tuple[Key, str, int, Totals]] = []
-        for row in self._database.rows(self.statements(rows).totals(*batch.parts)):
+        for row in self._totals_rows(batch, self.statements(rows)):
             if self._packing:
                 place = self._packing.unpack(row[0])
                 if place is None:
@@ -115,6 +115,12 @@ class Passes:
                 mask, numbers = unmask(row[2 : 2 + words]), row[2 + words :]
                 found.append((self._periods.one(row[0]), name, mask, self._sum(numbers)))
         return found
+
+    def _totals_rows(self, batch: Batch, statements: Statements) -> list[Row]:
+        """PostgreSQL works on the parts of one query side by side, SQLite on queries."""
+        if self._database.kind == "sqlite":
+            return self._database.side_by_side([statements.totals(part) for part in batch.parts])
+        return self._database.rows(statements.totals(*batch.parts))
 
     def _sum(self, row: Row) -> Totals:
         total, figures, rest = row

@@ -1,8 +1,10 @@
-"""SQLite: opened read-only, one read transaction, the deadline kept by a progress handler.
+"""SQLite: opened read-only, one snapshot, the deadline kept by a progress handler.
 
 A column may hold anything in any row, so figures are added in two ways. What is a whole number of hundredths that fits
 is added by SQLite itself, as integers (see `sql`); the rest goes to the aggregate `countercache_sum` here, which adds
 decimals and counts what is no number.
+
+Where nobody writes while it is opened the file is opened twice, so that two processors can add.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
@@ -25,6 +29,8 @@ from countercache.tables import MAX_DIGITS, Column, Kind, Table
 
 _TICK = 50_000
 """Instructions of SQLite's machine between two looks at the clock: a few milliseconds."""
+
+_BEGIN = ("PRAGMA query_only = 1", "BEGIN", "SELECT count(*) FROM sqlite_master")
 
 _NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?[ \t\r\n]*")
 
@@ -101,25 +107,71 @@ class SQLite(Database):
         super().__init__(target, deadline)
         self._stop_at = deadline
         self._limit: float | None = None
-        busy = min(target.settings.lock_timeout, self.left())
+        self._connection = self._connect(uri, min(target.settings.lock_timeout, self.left()))
+        # It does not wait: who cannot read at once does without it.
+        self._second: sqlite3.Connection | None = self._connect(uri, 0.0)
+
+    def _connect(self, uri: str, busy: float) -> sqlite3.Connection:
         with self._errors():
-            self._connection = sqlite3.connect(
-                uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False
-            )
-            self._connection.set_progress_handler(lambda: time.monotonic() >= self._stop_at, _TICK)
-            self._connection.create_aggregate("countercache_sum", 1, _Sum)  # type: ignore[arg-type]
-            self._connection.create_function("countercache_is_number", 1, _is_number, deterministic=True)
+            connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
+            connection.set_progress_handler(lambda: time.monotonic() >= self._stop_at, _TICK)
+            connection.create_aggregate("countercache_sum", 1, _Sum)  # type: ignore[arg-type]
+            connection.create_function("countercache_is_number", 1, _is_number, deterministic=True)
+        return connection
 
     def begin(self) -> None:
-        """Begin the transaction; the first look at the file makes the snapshot."""
-        for statement in ("PRAGMA query_only = 1", "BEGIN", "SELECT count(*) FROM sqlite_master"):
+        """Begin the transaction; the first look at the file makes the snapshot.
+
+        The second connection reads the same one, or is given up: it looks at the file before and after that, and
+        SQLite tells whether anybody has written in between (its documentation, PRAGMA data_version).
+        """
+        before = self._look(())
+        for statement in _BEGIN:
             self.rows(statement)
+        if before is None or self._look(_BEGIN) != before:
+            self._give_up_second()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether two connections read the snapshot."""
+        return self._second is not None
+
+    def _look(self, statements: Sequence[str]) -> int | None:
+        """What the second connection has as the version of the file, after these; `None` where it must wait."""
+        if self._second is None:
+            return None
+        try:
+            for statement in statements:
+                self._second.execute(statement).fetchall()
+            ((version,),) = self._second.execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error:  # what is wrong with the file, if it is not only busy, the first will say
+            return None
+        return int(version)
+
+    def _give_up_second(self) -> None:
+        if self._second is not None:
+            self._second.close()
+            self._second = None
 
     def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - SQLite always sorts
         """All rows of a statement."""
         self._set_limit(None)
         with self._errors():
             return self._connection.execute(statement).fetchall()
+
+    def side_by_side(self, statements: Sequence[str]) -> list[Row]:
+        """The rows of several statements; SQLite lets go of Python's lock while it works, so two run at once."""
+        second = self._second
+        if second is None or len(statements) < 2:
+            return super().side_by_side(statements)
+        self._set_limit(None)
+        with self._errors():
+            beside = _pool().submit(_all, second, statements[1::2])
+            try:
+                mine = _all(self._connection, statements[::2])
+            finally:
+                wait([beside])
+            return [*mine, *beside.result()]
 
     def stream(self, statement: str) -> Iterator[Row]:
         """The rows of a statement as SQLite finds them."""
@@ -188,23 +240,27 @@ class SQLite(Database):
 
     def scratch(self, statements: Sequence[str]) -> None:
         """Run statements that make temporary tables; the file itself is open for reading only."""
-        self.rows("PRAGMA query_only = 0")
-        try:
-            for statement in statements:
-                self.rows(statement)
-        finally:
-            self.rows("PRAGMA query_only = 1")
+        self._set_limit(None)
+        with self._errors():
+            for connection in filter(None, (self._connection, self._second)):
+                connection.execute("PRAGMA query_only = 0")
+                try:
+                    _all(connection, statements)
+                finally:
+                    connection.execute("PRAGMA query_only = 1")
 
     def table_names(self) -> list[str]:
         """The tables and views of the file."""
         return [name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
 
     def cancel(self) -> None:
-        """Interrupt the running statement."""
-        self._connection.interrupt()
+        """Interrupt what is running."""
+        for connection in filter(None, (self._connection, self._second)):
+            connection.interrupt()
 
     def close(self) -> None:
         """Close the file."""
+        self._give_up_second()
         self._connection.close()
 
     def _highest_rowid(self, name: Sequence[str]) -> int | None:
@@ -281,6 +337,16 @@ class SQLite(Database):
 
     def _file(self) -> str:
         return repr(self.target.url.database)
+
+
+def _all(connection: sqlite3.Connection, statements: Sequence[str]) -> list[Row]:
+    return [row for statement in statements for row in connection.execute(statement).fetchall()]
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """The thread of the second connection."""
+    return ThreadPoolExecutor(max_workers=1)
 
 
 def _authorize(action: int, *_: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import socket
@@ -138,13 +139,15 @@ def test_a_dry_run_is_sql_that_runs(directory: Path) -> None:
 @pytest.mark.parametrize("command", [["status"], ["locks", "list"], ["locks", "clear"], ["warmup"]])
 def test_redis_unreachable_is_answered_within_2_seconds(command: list[str], directory: Path) -> None:
     """Exit 5, one line on stderr that says where and what to do; a document with --json."""
-    began = time.monotonic()
-    run("--version")
-    start = time.monotonic() - began  # of any command, on a machine that may be busy with other tests
     for extra in ([], ["--json"]):
-        began = time.monotonic()
-        done = run(*command, *extra, cwd=directory, env={"COUNTERCACHE_REDIS__URL": "redis://:pw@127.0.0.1:1/0"})
-        assert time.monotonic() - began < 2 + 2 * start
+        took = math.inf
+        for _ in range(3):  # the machine may be busy with fifty processes of another test
+            began = time.monotonic()
+            done = run(*command, *extra, cwd=directory, env={"COUNTERCACHE_REDIS__URL": "redis://:pw@127.0.0.1:1/0"})
+            took = min(took, time.monotonic() - began)
+            if took < 2:
+                break
+        assert took < 2
         assert done.returncode == 5
         assert done.stderr.count("\n") == 1
         assert "127.0.0.1:1" in done.stderr

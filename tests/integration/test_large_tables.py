@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
+from countercache.sqlite import SQLite
 from tests.computing import as_if_large, compute, load
 
 ENTITIES = 2000
@@ -92,3 +96,55 @@ def test_every_row_is_in_one_part(make_database: Callable[[], str], wide: bool, 
     assert len(done) > 3
     assert done == sorted(done)
     assert done[-1] == ENTITIES
+
+
+WRITER = """
+import itertools, sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+connection.execute(f"PRAGMA journal_mode = {sys.argv[2]}")
+connection.execute("PRAGMA synchronous = OFF")
+for generation in itertools.count(1):
+    connection.execute("UPDATE figures SET value = ?", (generation,))
+    if generation == 1:
+        print(flush=True)
+"""
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_what_is_read_side_by_side_is_one_snapshot(
+    tmp_path: Path, journal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process changes every figure all the time, each sum is that of one of its generations."""
+    file = tmp_path / "busy.sqlite3"
+    url = f"sqlite:///{file}"
+    load(url, "CREATE TABLE figures (who, year, field, value)", {"figures": [(n, 1, "debt", 0) for n in range(90)]})
+    settings = Settings(
+        databases={"main": DatabaseSettings(url=url)},
+        sources={
+            "figures": SourceSettings(
+                database="main", table="figures", entity="who", period="year", field="field", value="value"
+            )
+        },
+        counters={"debt": CounterSettings(source="figures", formula="debt", periods=("all",))},
+    )
+    shared: list[bool] = []
+    begin = SQLite.begin
+
+    def noted(database: SQLite) -> None:
+        begin(database)
+        shared.append(database.is_shared)
+
+    monkeypatch.setattr(SQLite, "begin", noted)
+    assert compute(settings).value("debt", period="all") == 0
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(file), journal], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        try:
+            with as_if_large():
+                found = [compute(settings).value("debt", period="all") for _ in range(40)]
+        finally:
+            writer.kill()
+    assert all(value is not None and value % 90 == 0 for value in found), found
+    assert len(set(found)) > 1, "nobody wrote meanwhile"
+    assert shared[0], "nobody wrote, and yet there was one connection only"
+    print(f"{shared.count(True)} of {len(shared)} on two connections")

@@ -20,8 +20,8 @@ from countercache.tables import Key, Table
 SECONDS = 0.5
 """How long a query should take that is one of many."""
 
-QUICK = 8_000_000
-"""Rows that PostgreSQL adds up in about a second: no need to cut."""
+QUICK = 64_000_000
+"""Rows that PostgreSQL adds up in about ten seconds: to cut them would cost more than to see it move is worth."""
 
 QUICK_TOGETHER = 200_000
 """Rows that are soon brought together by entity: no need to do it side by side."""
@@ -40,7 +40,7 @@ _CHEAP_WAYS = 8
 
 _GROWTH = 4.0
 
-_OVERHEAD = 1 / 30
+_OVERHEAD = 1 / 60
 """How much of a query's time may be for what it does however little it reads, such as to hash all entities. (Where
 processes share a query each of them does that, and what is sent to it comes on top.)
 """

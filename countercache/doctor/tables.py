@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import msgspec
 
 from countercache import inspection
-from countercache.batches import QUICK
 from countercache.commands import to_type
 from countercache.database import Database, Refused
 from countercache.doctor.clocks import clock
@@ -31,6 +30,9 @@ LIMIT = 0.05
 
 MANY_ROWS = 100_000
 """A table that is smaller is read as fast as its index."""
+
+_HUGE = 8_000_000
+"""Rows that take many seconds to be brought together by entity."""
 
 _FEW = 0.1
 """So large a part of the periods is few."""
@@ -196,7 +198,7 @@ def _indexes(
 def _could_be_cut(names: Names, table: Table) -> bool:
     """Whether an index on the entity would let `auto` read range by range: the rows lie in its order already."""
     listed = names.facts.kind == "postgresql" and names.facts.settings.entities is not None
-    many = bool(names.plan.entity_specs) and (table.rows or 0) > QUICK
+    many = bool(names.plan.entity_specs) and (table.rows or 0) > _HUGE
     return listed and many and names.facts.settings.entity in table.sorted - table.leading
 
 

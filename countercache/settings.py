@@ -38,7 +38,7 @@ class AgentSettings(Base, frozen=True, kw_only=True):
     timeout: Duration = 900.0
     # How long a lock outlives a run that died. It is renewed three times in that; at least `1s`.
     lease: Duration = 30.0
-    # How many entities each query covers. `auto`: all at once where that is quick, else in parts of up to a few seconds.
+    # How many entities each query covers. `auto`: all at once where that is quick, else parts of up to a few seconds.
     batch_size: int | Literal["auto"] = "auto"
 
 

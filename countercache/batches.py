@@ -1,4 +1,4 @@
-"""How a pass over a table is cut into queries: at once, by so many entities, or so that each takes half a second.
+"""How a pass over a table is cut into queries: not at all, by so many entities, or by how long each should take.
 
 Entities are told apart by ranges of their keys, never by counting rows from the start. Where only sums are wanted, it
 does not matter which rows are read together: then the table is cut by where its rows lie, which needs no index.
@@ -165,8 +165,9 @@ class Cut:
 
 class _Pace:
     """Sizes that grow or shrink until a query takes the time that it should: half a second, or longer where much of
-    it goes into what the query does however little it reads, such as to hash all entities. The first is the least, to
-    find that out.
+    it goes into what the query does however little it reads, such as to hash all entities.
+
+    To find that out the first size is the least there is; from the `second` on they are adapted.
     """
 
     def __init__(self, second: int) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 from countercache.database import Database
+from countercache.figures import Facts
 from countercache.lookups import equals_sql
-from countercache.sql import Facts
 from countercache.tables import Key
 
 

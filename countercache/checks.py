@@ -9,12 +9,14 @@ import importlib.util
 import re
 import string
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 from countercache.document import Document, Key, nearest
 from countercache.durations import duration_text
 from countercache.errors import FormulaError
+from countercache.percent import percent_text
 from countercache.redact import shown
 from countercache.settings import (
     EMBEDDED,
@@ -22,6 +24,8 @@ from countercache.settings import (
     Format,
     Layout,
     Lookup,
+    Missing,
+    Numbers,
     Over,
     PublishSettings,
     Settings,
@@ -40,14 +44,17 @@ _MAX_PRECISION = 20
 _MAX_FACTOR = 10
 _MAX_EVENTS = 1_000_000
 # What a counter by SQL has no use for: its query says all of it.
-_FORMULA_ONLY = ("source", "formula", "over", "aggregate", "missing", "periods", "groups", "compare")
+_FORMULA_ONLY = (
+    *("source", "formula", "over", "aggregate", "missing", "periods", "groups", "compare"),
+    *("rejected", "min_coverage", "complete"),
+)
 
 
 def pointless(counter: CounterSettings) -> tuple[str, ...]:
     """The keys that have no meaning for such a counter, and so must not be given."""
     if counter.sql is not None:
         return _FORMULA_ONLY
-    return ("aggregate",) if counter.over is Over.TOTALS else ()
+    return ("aggregate",) if counter.over is Over.TOTALS else ("complete",)
 
 
 def check(settings: Settings, document: Document) -> None:
@@ -66,6 +73,8 @@ def check(settings: Settings, document: Document) -> None:
             _sql_counter(counter, key, settings, document)
         else:
             _formula_counter(counter, key, settings, document)
+        if counter.max_change is not None and not counter.max_change:
+            raise document.error((*key, "max_change"), "got 0%", hint="give more, or remove it")
         _format(counter.format, (*key, "format"), document)
     if settings.publish is not None:
         _publish(settings, settings.publish, document)
@@ -148,17 +157,7 @@ def _database(name: str, key: Key, settings: Settings, document: Document) -> No
 
 def _source(source: SourceSettings, key: Key, settings: Settings, document: Document) -> None:
     _database(source.database, (*key, "database"), settings, document)
-    for option in ("field", "value"):
-        given = getattr(source, option) is not None
-        if source.layout is Layout.LONG and not given:
-            hint = f'name the column that holds the {option}, or set layout = "wide"'
-            raise document.error(key, f'"{option}" is missing, which the long layout needs', hint=hint)
-        if source.layout is Layout.WIDE and given:
-            hint = 'remove it, or set layout = "long"'
-            raise document.error((*key, option), "makes no sense in the wide layout", hint=hint)
-    for option in ("table", "entity", "period", "field", "value"):
-        if getattr(source, option) == "":
-            raise document.error((*key, option), "is empty", hint="name it")
+    _columns(source, key, document)
     for option in ("entities", "fields"):
         lookup = getattr(source, option)
         if isinstance(lookup, Lookup) and lookup.order is not None:
@@ -168,6 +167,57 @@ def _source(source: SourceSettings, key: Key, settings: Settings, document: Docu
         raise document.error((*key, "fields"), "is empty", hint=hint)
     if isinstance(source.fields, tuple):
         _no_repeats(source.fields, (*key, "fields"), document)
+    _at_most_all(source.min_coverage, (*key, "min_coverage"), document)
+    _spellings(source, key, document)
+
+
+def _columns(source: SourceSettings, key: Key, document: Document) -> None:
+    """The columns that the layout needs are named, and no others."""
+    for option in ("field", "value"):
+        given = getattr(source, option) is not None
+        if source.layout is Layout.LONG and not given:
+            hint = f'name the column that holds the {option}, or set layout = "wide"'
+            raise document.error(key, f'"{option}" is missing, which the long layout needs', hint=hint)
+        if source.layout is Layout.WIDE and given:
+            hint = 'remove it, or set layout = "long"'
+            raise document.error((*key, option), "makes no sense in the wide layout", hint=hint)
+    if source.period is None and source.periods is not None:
+        raise document.error((*key, "periods"), 'makes no sense without "period"', hint="name the column, or remove it")
+    for option in ("table", "entity", "period", "field", "value"):
+        if getattr(source, option) == "":
+            raise document.error((*key, option), "is empty", hint="name it")
+
+
+def _spellings(source: SourceSettings, key: Key, document: Document) -> None:
+    """How numbers are spelled, of all fields and of single ones."""
+    if source.numbers is not None:
+        _numbers(source.numbers, (*key, "numbers"), document)
+    for field, numbers in source.field_numbers.items():
+        if isinstance(source.fields, (tuple, dict)):
+            _known(field, (*key, "field_numbers"), "field", source.fields, document)
+        _numbers(numbers, (*key, "field_numbers", field), document)
+
+
+def _at_most_all(share: Decimal | None, key: Key, document: Document) -> None:
+    if share is not None and share > 1:
+        raise document.error(key, f'got "{percent_text(share)}"', hint="give a percentage of up to 100%")
+
+
+def _numbers(numbers: Numbers, key: Key, document: Document) -> None:
+    """The spelling of numbers is without doubt: no part of it can be taken for another or for a digit."""
+    for option in ("thousands", "decimal"):
+        text = getattr(numbers, option)
+        if text is not None and (len(text) != 1 or text.isalnum() or text in "+-()\t\r\n"):
+            hint = 'give one character such as "," or "."'
+            raise document.error((*key, option), f"got {shown(text)}", hint=hint)
+    if numbers.thousands == numbers.decimal:
+        hint = 'give "decimal" too, such as decimal = ","'
+        raise document.error((*key, "thousands"), f"{shown(numbers.decimal)} is also the decimal sign", hint=hint)
+    for option in ("prefix", "suffix"):
+        text = getattr(numbers, option)
+        if text != text.strip() or re.search(r"[0-9+()-]", text):
+            hint = "give a text without digits, signs, parentheses and outer spaces"
+            raise document.error((*key, option), f"got {shown(text)}", hint=hint)
 
 
 def _group(name: str, settings: Settings, document: Document) -> None:
@@ -214,8 +264,24 @@ def _formula_counter(counter: CounterSettings, key: Key, settings: Settings, doc
     if counter.over is Over.TOTALS and "aggregate" in _given(document, key):
         hint = 'set over = "entities" or remove it'
         raise document.error((*key, "aggregate"), 'has no meaning over = "totals"', hint=hint)
+    if counter.complete and (counter.over is not Over.TOTALS or counter.missing is not Missing.SKIP):
+        hint = 'remove it, or keep over = "totals" and missing = "skip"'
+        raise document.error((*key, "complete"), 'is for counters over totals with missing = "skip"', hint=hint)
+    _at_most_all(counter.min_coverage, (*key, "min_coverage"), document)
+    _timeless(counter, key, settings, document)
     _cells(counter, key, settings, document)
     _formula(counter.formula, (*key, "formula"), settings.sources[counter.source], settings, document)
+
+
+def _timeless(counter: CounterSettings, key: Key, settings: Settings, document: Document) -> None:
+    """Of a source without periods there is only `all` of them, and none before."""
+    if settings.sources[counter.source or ""].period is not None:
+        return
+    if counter.periods != (ALL,):
+        hint = f'remove it, or name the "period" column of the source {shown(counter.source)}'
+        raise document.error((*key, "periods"), 'has no meaning: its source has one period, "all"', hint=hint)
+    if counter.compare:
+        raise document.error((*key, "compare"), "has no meaning: its source has one period", hint="remove it")
 
 
 def _cells(counter: CounterSettings, key: Key, settings: Settings, document: Document) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,9 @@ import msgspec
 from countercache import checks, convert, document, environment, schema
 from countercache.durations import duration, duration_text
 from countercache.errors import ConfigError
+from countercache.percent import percent_text
 from countercache.redact import redact_url
-from countercache.settings import EMBEDDED, CounterSettings, Duration, Settings
+from countercache.settings import EMBEDDED, CounterSettings, Duration, Percent, Settings
 
 __all__ = ["EMBEDDED", "duration", "duration_text", "load", "redact_url", "show"]
 
@@ -70,6 +72,8 @@ def _key(field: msgspec.structs.FieldInfo, value: object) -> object:
         return convert.NEVER
     if isinstance(value, float) and Duration in schema.members(field.type):
         return duration_text(value)
+    if isinstance(value, Decimal) and Percent in schema.members(field.type):
+        return percent_text(value)
     return redact_url(value) if isinstance(value, str) and field.name == "url" else _plain(value)
 
 

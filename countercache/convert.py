@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, TypeVar, get_args, get_origin
 
@@ -13,8 +14,9 @@ from countercache import schema
 from countercache.document import Document, Key, dotted, nearest
 from countercache.durations import duration
 from countercache.errors import UsageError
+from countercache.percent import percent
 from countercache.redact import shown
-from countercache.settings import CounterSettings, Duration, Settings
+from countercache.settings import CounterSettings, Duration, Percent, Settings
 from countercache.states import ALL
 
 NEVER = "never"
@@ -36,9 +38,15 @@ def settings_of(document: Document) -> Settings:
 def _filled(name: str, counter: CounterSettings, settings: Settings) -> CounterSettings:
     counter = msgspec.structs.replace(counter, name=counter.name or name)
     if counter.sql is None:
-        return counter
+        return msgspec.structs.replace(counter, periods=(ALL,)) if _is_timeless(counter, settings) else counter
     sole = next(iter(settings.databases)) if len(settings.databases) == 1 else None
     return msgspec.structs.replace(counter, database=counter.database or sole, periods=(ALL,))
+
+
+def _is_timeless(counter: CounterSettings, settings: Settings) -> bool:
+    """Whether the counter's source has no periods, and the counter names none either."""
+    source = settings.sources.get(counter.source or "")
+    return source is not None and source.period is None and counter.periods == CounterSettings().periods
 
 
 def _table(document: Document, key: Key, cls: type[Struct], data: object) -> Struct:
@@ -63,6 +71,8 @@ def _value(document: Document, key: Key, type_: object, value: object) -> object
     members = schema.members(type_)
     if Duration in members:
         return _duration(document, key, value, optional=type_ is not Duration)
+    if Percent in members:
+        return _percent(document, key, value)
     for member in members:
         whole = len(members) == 1 or isinstance(value, Mapping)
         if whole and (cls := schema.settings_class(member)):
@@ -91,6 +101,13 @@ def _duration(document: Document, key: Key, value: object, *, optional: bool) ->
     except UsageError as error:
         hint = f'{error.hint}, or "{NEVER}"' if optional else error.hint
         raise document.error(key, error.message, hint=hint) from error
+
+
+def _percent(document: Document, key: Key, value: object) -> Decimal:
+    try:
+        return percent(value)
+    except UsageError as error:
+        raise document.error(key, error.message, hint=error.hint) from error
 
 
 def _kind(member: object) -> str:

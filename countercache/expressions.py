@@ -8,20 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from countercache.formula import PLACES, Chain, Name, Negate, Node, Number
+from countercache.settings import Numbers
 from countercache.tables import MAX_DIGITS, Key, Kind
+from countercache.textnumbers import PLAIN, SPACES, characters, patterns
 
 DIVISION_SCALE = 100
 """Places to which PostgreSQL divides before the quotient is rounded to `PLACES`. Rounding twice gives the same as
 rounding once, unless the divisor has more than 69 digits and the quotient lies that near to a tie."""
+
+_SPACES = "E' \\t\\r\\n'"
 
 _NUMBER = r"^[ \t\r\n]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?[ \t\r\n]*$"
 
 
 def reference(table: str | None, name: str) -> str:
     """A column as it is written; both databases quote alike."""
-    quoted = '"' + name.replace('"', '""') + '"'
-    return quoted if table is None else f"{table}.{quoted}"
+    identifier = '"' + name.replace('"', '""') + '"'
+    return identifier if table is None else f"{table}.{identifier}"
+
+
+def quoted(text: str) -> str:
+    """A text as it is written in a statement; both databases quote alike."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def literal(key: Key, kind: str) -> str:
@@ -29,19 +40,19 @@ def literal(key: Key, kind: str) -> str:
     if isinstance(key, str):
         if "\0" in key:
             return f"CAST(X'{key.encode().hex()}' AS TEXT)"
-        return "'" + key.replace("'", "''") + "'"
+        return quoted(key)
     if isinstance(key, bytes):
         return f"X'{key.hex()}'"
     return repr(key) if kind == "sqlite" else f"'{key}'"
 
 
-def formula(node: Node, column: Callable[[str], str]) -> str:
+def formula(node: Node, column: Callable[[Name], str]) -> str:
     """A formula in PostgreSQL's SQL over columns of type numeric, with the rules of `formula.evaluate`."""
     match node:
         case Number(value):
             return f"'{value}'::numeric"
-        case Name(name):
-            return column(name)
+        case Name():
+            return column(node)
         case Negate(operand):
             return f"(- {formula(operand, column)})"
         case Chain(first, rest):
@@ -55,7 +66,7 @@ def formula(node: Node, column: Callable[[str], str]) -> str:
             return text
 
 
-def divisors(node: Node, column: Callable[[str], str]) -> Iterator[str]:
+def divisors(node: Node, column: Callable[[Name], str]) -> Iterator[str]:
     """Everything that a formula divides by."""
     match node:
         case Negate(operand):
@@ -68,7 +79,7 @@ def divisors(node: Node, column: Callable[[str], str]) -> Iterator[str]:
                     yield formula(operand, column)
 
 
-def figure(value: str, kind: Kind, *, guarded: bool) -> str:
+def figure(value: str, kind: Kind, numbers: Numbers, *, guarded: bool) -> str:
     """A column as exact numbers in PostgreSQL; NULL for what is no finite number (numeric: only if `guarded`)."""
     match kind:
         case Kind.INTEGER:
@@ -76,10 +87,40 @@ def figure(value: str, kind: Kind, *, guarded: bool) -> str:
         case Kind.FLOAT:
             return f"CASE WHEN {value} - {value} = 0 THEN {value}::text::numeric END"
         case Kind.TEXT:
-            fits = f"length({value}::text) <= {MAX_DIGITS} AND {value}::text ~ '{_NUMBER}'"
-            return f"CASE WHEN {fits} THEN {value}::text::numeric END"
+            return _text_figure(f"{value}::text", numbers)
         case _:
             return f"CASE WHEN {value} - {value} = 0 THEN {value} END" if guarded else value
+
+
+def _text_figure(value: str, numbers: Numbers) -> str:
+    short = f"length({value}) <= {MAX_DIGITS}"
+    if msgspec.structs.replace(numbers, null=()) == PLAIN:
+        return f"CASE WHEN {short} AND {value} ~ {quoted(_NUMBER)} THEN {value}::numeric END"
+    trimmed, spelling = f"btrim({value}, {_SPACES})", patterns(numbers)
+
+    def number(pattern: str) -> str:
+        # The `x` holds the place of the decimal point until the separators are gone, one of which may be a point.
+        parts = f"regexp_replace({trimmed}, {quoted(pattern)}, '\\1\\2\\3x\\4\\5')"
+        if numbers.thousands:
+            parts = f"replace({parts}, {quoted(numbers.thousands)}, '')"
+        return f"replace({parts}, 'x', '.')::numeric"
+
+    cases = f"WHEN {trimmed} ~ {quoted(spelling.signed)} THEN {number(spelling.signed)}"
+    if spelling.bracketed:
+        cases += f" WHEN {trimmed} ~ {quoted(spelling.bracketed)} THEN - {number(spelling.bracketed)}"
+    return f"CASE WHEN {short} THEN CASE {cases} END END"
+
+
+def present(value: str, kind: Kind, numbers: Numbers) -> str:
+    """A column without the texts that are no value; they become NULL."""
+    texts = ", ".join(map(quoted, numbers.null))
+    match kind:
+        case Kind.TEXT if texts:
+            return f"CASE WHEN btrim({value}::text, {_SPACES}) NOT IN ({texts}) THEN {value} END"
+        case Kind.ANY if texts:
+            spaces = f"char({', '.join(str(ord(each)) for each in SPACES)})"
+            return f"CASE WHEN typeof({value}) <> 'text' OR trim({value}, {spaces}) NOT IN ({texts}) THEN {value} END"
+    return value
 
 
 def hundredths(value: str, limit: int, *, otherwise: str = "NULL") -> str:
@@ -93,13 +134,15 @@ def hundredths(value: str, limit: int, *, otherwise: str = "NULL") -> str:
     return f"CASE WHEN {fits} THEN CAST({scaled} AS INTEGER) WHEN {value} IS NOT NULL THEN {otherwise} END"
 
 
-def decodable(value: str) -> str:
+def decodable(value: str, numbers: Numbers) -> str:
     """A value of SQLite as a function of Python's takes it, which fails for text that is not UTF-8.
 
     Text that has other characters than a number becomes an empty BLOB: neither is a number.
     """
-    characters = "'+-.0123456789eE' || char(9, 10, 13, 32)"
-    return f"CASE WHEN typeof({value}) = 'text' AND trim({value}, {characters}) <> '' THEN X'' ELSE {value} END"
+    letters = characters(numbers)
+    ordinary = quoted("".join(each for each in letters if each not in SPACES))
+    allowed = f"{ordinary} || char({', '.join(str(ord(each)) for each in SPACES)})"
+    return f"CASE WHEN typeof({value}) = 'text' AND trim({value}, {allowed}) <> '' THEN X'' ELSE {value} END"
 
 
 def hundredths_limit(rows: int | None) -> int:

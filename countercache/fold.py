@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 
 from countercache.formula import EXACT, Name, evaluate, plain, quotient
+from countercache.latest import Count, Latest
 from countercache.plan import LISTED, Group, Period, Plan, Spec, configured_cells, no_period
+from countercache.rejections import Rejection, rejected_message
 from countercache.settings import Aggregate, Missing, Over
-from countercache.states import ALL, LATEST, CellId, Computed, Coverage, Failure, Reason
+from countercache.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason
 from countercache.tables import Key
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Of some values: the sum of those that are numbers, how many these are, and how many are none."""
+    """Of some values: the sum of those that are numbers, how many these are, and how many were rejected."""
 
     total: Decimal = Decimal(0)
     figures: int = 0
@@ -26,11 +29,25 @@ class Totals(msgspec.Struct, frozen=True):
         return Totals(EXACT.add(self.total, other.total), self.figures + other.figures, self.rejected + other.rejected)
 
 
+class CompleteTotals(msgspec.Struct, frozen=True):
+    """Of some entities those that have figures of all fields: how many they are, and the total of each field."""
+
+    entities: int = 0
+    totals: Mapping[str, Decimal] = {}
+
+    def __add__(self, other: CompleteTotals) -> CompleteTotals:
+        fields = self.totals.keys() | other.totals.keys()
+        zero = Decimal(0)
+        totals = {f: EXACT.add(self.totals.get(f, zero), other.totals.get(f, zero)) for f in fields}
+        return CompleteTotals(self.entities + other.entities, totals)
+
+
 class Spread(msgspec.Struct, frozen=True):
     """Of some entities' results: how many there are, their sum, the least and the greatest.
 
-    `complete` entities have figures of every field of the formula (its division by zero leaves some without a result),
-    `rows`    have at least one. `example` is the key of one that lacks a field.
+    `complete` entities have figures of every field that is required (a division by zero leaves some of them without a
+    result), `rows` have at least one figure. `lacking` ones lack a field that must not be missing; `example` is the key
+    of one of them.
     """
 
     count: int = 0
@@ -39,7 +56,7 @@ class Spread(msgspec.Struct, frozen=True):
     high: Decimal | None = None
     complete: int = 0
     rows: int = 0
-    rejected: int = 0
+    lacking: int = 0
     example: Key | None = None
 
     def __add__(self, other: Spread) -> Spread:
@@ -50,7 +67,7 @@ class Spread(msgspec.Struct, frozen=True):
             _pick(max, self.high, other.high),
             self.complete + other.complete,
             self.rows + other.rows,
-            self.rejected + other.rejected,
+            self.lacking + other.lacking,
             other.example if self.example is None else self.example,
         )
 
@@ -58,40 +75,61 @@ class Spread(msgspec.Struct, frozen=True):
 class Parts:
     """What the passes found, by raw period and mask; batches and passes add to it.
 
-    `figured` are the periods that have numbers.
+    `present` are the periods that have values; `any_rejected` tells whether any value was rejected.
     """
 
     def __init__(self) -> None:
         self.totals: defaultdict[tuple[Key, str, int], Totals] = defaultdict(Totals)
+        self.completes: defaultdict[tuple[Key, str, int], CompleteTotals] = defaultdict(CompleteTotals)
         self.spreads: defaultdict[tuple[Key, str, int], Spread] = defaultdict(Spread)
-        self.figured: set[Key] = set()
+        self.present: set[Key] = set()
+        self.any_rejected = False
 
     def add_totals(self, period: Key, field: str, mask: int, part: Totals) -> None:
         """Take the totals of a field."""
         self.totals[period, field, mask] += part
-        if part.figures:
-            self.figured.add(period)
+        if part.figures or part.rejected:
+            self.present.add(period)
+        self.any_rejected |= part.rejected > 0
 
     def add(self, other: Parts) -> None:
         """Take what another query found."""
         for place, part in other.totals.items():
             self.totals[place] += part
+        for place, complete in other.completes.items():
+            self.completes[place] += complete
         for place, spread in other.spreads.items():
             self.spreads[place] += spread
-        self.figured |= other.figured
+        self.present |= other.present
+        self.any_rejected |= other.any_rejected
+
+    def counts(self) -> dict[tuple[Key, str], Count]:
+        """How many values there are of each field in each period, of which the totals were read."""
+        found: dict[tuple[Key, str], Count] = {}
+        for (period, field, _), part in self.totals.items():
+            before = found.get((period, field), Count())
+            found[period, field] = Count(before.figures + part.figures, before.rejected + part.rejected)
+        return found
+
+
+_Part = TypeVar("_Part", Totals, CompleteTotals, Spread, Rejection)
 
 
 class Known(msgspec.Struct, frozen=True):
     """What else is known when the passes are over.
 
-    `periods` in their order; `figured` those with numbers in any field, also such as no lookup table names; `sizes` the
-    number of entities in each group; `failures` what is wrong with a group.
+    `periods` in their order; `present` the keys of those in which any field has a value; `sizes` the number of entities
+    in each group; `failures` what is wrong with a group; `latest` by counter; `rejections` by period, field and mask;
+    `names` of the entities that serve as examples.
     """
 
     periods: tuple[Period, ...]
-    figured: frozenset[Key]
+    present: frozenset[Key]
     sizes: Mapping[str, int]
     failures: Mapping[str, Failure] = {}
+    latest: Mapping[str, Latest] = {}
+    rejections: Mapping[tuple[Key, str, int], Rejection] = {}
+    names: Mapping[Key, str] = {}
 
 
 class _NoValueError(Exception):
@@ -120,26 +158,26 @@ class Fold:
         self._plan = plan
         self._known = known
         self._labels = {period.key: period.label for period in known.periods}
-        self._latest = next((p for p in reversed(known.periods) if p.key in known.figured), None)
+        # What no periods table lists belongs to no period.
+        self._present = tuple(period.key for period in known.periods if period.key in known.present)
         self._outcomes: dict[tuple[str, str, _Span], Outcome] = {}
-        groups = [(ALL, -1), *((group.name, 1 << group.bit) for group in plan.groups)]
-        self._totals: defaultdict[tuple[str, Key, str], Totals] = defaultdict(Totals)
-        for (period, field, mask), part in parts.totals.items():
-            for group, bit in groups:
-                if bit < 0 or mask & bit:
-                    self._totals[group, period, field] += part
-        self._spreads: defaultdict[tuple[str, Key, str], Spread] = defaultdict(Spread)
-        for (period, counter, mask), spread in parts.spreads.items():
-            for group, bit in groups:
-                if bit < 0 or mask & bit:
-                    self._spreads[group, period, counter] += spread
+        bits = {ALL: -1} | {group.name: 1 << group.bit for group in plan.groups if group.name != LISTED}
+        self._totals = _by_group(parts.totals, bits, Totals())
+        self._completes = _by_group(parts.completes, bits, CompleteTotals())
+        self._spreads = _by_group(parts.spreads, bits, Spread())
+        self._rejections = _by_group(known.rejections, bits, Rejection())
 
     def cells(self, counter: str, duration: float) -> Iterator[Computed]:
         """All cells of a counter, each with a value or a failure."""
         settings = self._plan.wanted[counter]
-        figured = [period.label for period in self._known.periods if period.key in self._known.figured]
-        for cell in configured_cells(counter, settings, figured):
-            yield self._cell(cell, duration, compare=settings.compare)
+        present = [self._labels[key] for key in self._present]
+        reserved = sorted({ALL, LATEST, EACH}.intersection(present)) if settings.periods == EACH else []
+        for cell in configured_cells(counter, settings, present):
+            if reserved and self._plan.settings.period is not None:
+                message = f'a period is called "{reserved[0]}", which has a meaning of its own; give it another name'
+                yield Computed(cell, cell.period, duration=duration, failure=Failure(Reason.CONFIG, message))
+            else:
+                yield self._cell(cell, duration, compare=settings.compare)
 
     def _check_group(self, group: str) -> None:
         if failure := self._known.failures.get(group):
@@ -147,15 +185,15 @@ class Fold:
 
     def _cell(self, cell: CellId, duration: float, *, compare: bool) -> Computed:
         label = cell.period
+        note = self._known.latest[cell.counter].note if cell.period == LATEST else ""
         try:
             self._check_group(cell.group)
-            span = self._span(cell.period)
+            span = self._span(cell)
             label = label if cell.period == ALL else self._labels[span[0]]
         except _NoValueError as error:
-            return Computed(cell, label, duration=duration, failure=error.failure)
+            return Computed(cell, label, duration=duration, failure=error.failure, note=note)
         outcome = self._outcome(cell.counter, cell.group, span)
         size = self._known.sizes.get(cell.group, 0) * (len(span) if cell.period == ALL else 1)
-        coverage = Coverage(outcome.reported, size)
         previous = self._previous(cell, span) if compare and outcome.value is not None else None
         return Computed(
             cell,
@@ -163,27 +201,31 @@ class Fold:
             value=None if outcome.value is None else plain(outcome.value),
             previous=None if previous is None else plain(previous),
             change=_change(outcome.value, previous),
-            coverage=coverage,
+            # More figures than entities say nothing about how many entities there are.
+            coverage=Coverage(outcome.reported, size) if outcome.reported <= size else None,
             duration=duration,
             rejected=outcome.rejected,
             failure=outcome.failure,
+            note=note,
         )
 
-    def _span(self, period: str) -> _Span:
+    def _span(self, cell: CellId) -> _Span:
         """The keys of the periods that a configured period means."""
-        if not self._known.figured:
-            raise _NoValueError(Reason.NO_FIGURES, f"{self._plan.settings.table} has no figures")
-        if period == ALL:
-            return tuple(sorted(self._known.figured, key=repr))
-        if period == LATEST:
-            if self._latest is None:
-                message = f"no period that the periods table names has figures in {self._plan.settings.table}"
+        if cell.period == ALL:
+            return self._present
+        if cell.period == LATEST:
+            found = self._known.latest[cell.counter]
+            if found.period is None:
+                fields = " and ".join(sorted({f for spec in self._plan.used(cell.counter) for f in spec.fields}))
+                message = f"no period has figures of {fields} in {self._plan.settings.table}"
                 raise _NoValueError(Reason.NO_FIGURES, message)
-            return (self._latest.key,)
+            return (found.period,)
         for each in self._known.periods:
-            if each.label == period:
+            if each.label == cell.period:
                 return (each.key,)
-        raise _NoValueError(Reason.CONFIG, no_period(period, self._known.periods))
+        if not self._known.periods:
+            raise _NoValueError(Reason.NO_FIGURES, f"{self._plan.settings.table} has no figures")
+        raise _NoValueError(Reason.CONFIG, no_period(cell.period, self._known.periods))
 
     def _previous(self, cell: CellId, span: _Span) -> Decimal | None:
         if cell.period == ALL:
@@ -197,15 +239,26 @@ class Fold:
         key = (counter, group, span)
         if key not in self._outcomes:
             spec = self._plan.specs[counter]
-            compute = self._over_totals if spec.over is Over.TOTALS else self._over_entities
-            self._outcomes[key] = compute(spec, group, span)
+            compute = self._over_entities if spec.over is Over.ENTITIES else self._over_totals
+            outcome = compute(spec, group, span)
+            if failure := self._rejected(spec, group, span):
+                outcome = msgspec.structs.replace(outcome, value=None, failure=failure)
+            self._outcomes[key] = outcome
         return self._outcomes[key]
 
     def _over_totals(self, spec: Spec, group: str, span: _Span) -> Outcome:
-        sums = {field: self._total(group, field, span) for field in spec.fields}
+        if spec.complete:
+            complete = self._add(self._completes, CompleteTotals(), group, spec.name, span)
+            sums = {field: complete.totals.get(field, Decimal(0)) for field in spec.fields}
+            figures = dict.fromkeys(spec.fields, complete.entities)
+        else:
+            totals = {field: self._add(self._totals, Totals(), group, field, span) for field in spec.fields}
+            sums = {field: part.total for field, part in totals.items()}
+            figures = {field: part.figures for field, part in totals.items()}
         values = {counter: self._outcome(counter, group, span) for counter in spec.values}
-        reported = min([*(part.figures for part in sums.values()), *(outcome.reported for outcome in values.values())])
-        rejected = sum(part.rejected for part in sums.values()) + sum(each.rejected for each in values.values())
+        reported = min([*figures.values(), *(outcome.reported for outcome in values.values())])
+        rejected = self._count_rejected(spec, group, span) + sum(outcome.rejected for outcome in values.values())
+        failed = Outcome(reported=reported, rejected=rejected)
 
         def lookup(name: Name) -> Decimal:
             if name.name in values:
@@ -214,59 +267,61 @@ class Fold:
                     reason = failure.reason if failure else Reason.NO_FIGURES
                     raise _NoValueError(reason, f'"{name.name}" has no value: {failure.message if failure else ""}')
                 return value
-            part = sums[name.name]
-            if not part.figures and spec.missing is not Missing.ZERO:
-                message = f'"{name.name}" has no figures in {self._place(group, span)}'
-                raise _NoValueError(Reason.NO_FIGURES, message)
-            return part.total
+            if not figures[name.name] and not name.zero:
+                raise _NoValueError(Reason.NO_FIGURES, self._no_figures(spec, name.name, group, span))
+            return sums[name.name]
 
         try:
             value = evaluate(spec.node, lookup)
         except _NoValueError as error:
-            return Outcome(failure=error.failure, reported=reported, rejected=rejected)
+            return msgspec.structs.replace(failed, failure=error.failure)
         except ZeroDivisionError:
-            message = f"the formula divides by zero in {self._place(group, span)}"
-            return Outcome(failure=Failure(Reason.DIVISION_BY_ZERO, message), reported=reported, rejected=rejected)
-        return Outcome(value, reported=reported, rejected=rejected)
+            message = f"the formula divides by zero{self._in(group, span)}"
+            return msgspec.structs.replace(failed, failure=Failure(Reason.DIVISION_BY_ZERO, message))
+        return msgspec.structs.replace(failed, value=value)
+
+    def _no_figures(self, spec: Spec, field: str, group: str, span: _Span) -> str:
+        if spec.complete and len(spec.fields) > 1:
+            return (
+                f"no entity has figures of {', '.join(spec.fields[:-1])} and {spec.fields[-1]}{self._in(group, span)}"
+            )
+        return f'"{field}" has no figures{self._in(group, span)}'
 
     def _over_entities(self, spec: Spec, group: str, span: _Span) -> Outcome:
         spread = self._spread(spec, group, span)
-        lacking = spread.rows - spread.complete
         undefined = spread.complete - spread.count
         failure: Failure | None = None
-        place = self._place(group, span)
-        if spec.missing is Missing.FAIL and lacking:
-            example = "" if spread.example is None else f", the one with key {spread.example!s} for one"
-            failure = Failure(Reason.MISSING, f"{lacking} of {spread.rows} entities lack a field in {place}{example}")
-        elif undefined and (spec.missing is Missing.FAIL or not spread.count):
-            failure = Failure(
-                Reason.DIVISION_BY_ZERO, f"the formula divides by zero for {undefined} entities in {place}"
+        place = self._in(group, span)
+        if spread.lacking:
+            example = (
+                "" if spread.example is None else f", such as {self._known.names.get(spread.example, spread.example)!s}"
             )
+            lack = f"{spread.lacking} of {spread.rows} entities {'lacks' if spread.lacking == 1 else 'lack'}"
+            fields = " or ".join(sorted(spec.strict))
+            failure = Failure(Reason.MISSING, f"{lack} a figure of {fields}{place}{example}")
+        elif undefined and (spec.missing is Missing.FAIL or not spread.count):
+            entities = "1 entity" if undefined == 1 else f"{undefined} entities"
+            failure = Failure(Reason.DIVISION_BY_ZERO, f"the formula divides by zero for {entities}{place}")
         elif not spread.count:
             what = f'the figures that "{spec.name}" needs' if len(spec.fields) > 1 else f'figures of "{spec.fields[0]}"'
-            failure = Failure(Reason.NO_FIGURES, f"no entity has {what} in {place}")
+            failure = Failure(Reason.NO_FIGURES, f"no entity has {what}{place}")
         value = None if failure else _aggregate(spec.aggregate, spread)
-        return Outcome(value, failure, spread.count, spread.rejected)
+        return Outcome(value, failure, spread.count, self._count_rejected(spec, group, span))
 
     def _spread(self, spec: Spec, group: str, span: _Span) -> Spread:
-        """The spread over the periods; entities without any figure count where the counter's rule says so."""
+        """The spread over the periods; entities without any figure count where the fields' rules say so."""
         spread = Spread()
         for period in span:
             part = self._spreads[group, period, spec.name]
             spread += part
-            if spec.missing is not Missing.SKIP:
-                listed = self._spreads[LISTED if self._lists(group) else group, period, spec.name].rows
-                spread += self._absent(spec, max(0, self._known.sizes.get(group, 0) - listed))
+            if spec.strict or spec.optional == frozenset(spec.fields):
+                spread += self._absent(spec, max(0, self._known.sizes.get(group, 0) - part.rows))
         return spread
-
-    def _lists(self, group: str) -> bool:
-        """Whether `group` may have entities that the entities table does not list."""
-        return group == ALL and any(each.name == LISTED for each in self._plan.groups)
 
     def _absent(self, spec: Spec, count: int) -> Spread:
         """What entities without any figure add: each the formula of zeros, or one that lacks its fields."""
-        if spec.missing is Missing.FAIL or not count:
-            return Spread(rows=count)
+        if spec.strict or not count:
+            return Spread(rows=count, lacking=count)
         try:
             value = evaluate(spec.node, lambda _: Decimal(0))
         except ZeroDivisionError:
@@ -275,12 +330,52 @@ class Fold:
             return Spread(rows=count)
         return Spread(count, EXACT.multiply(value, Decimal(count)), value, value, count, count)
 
-    def _total(self, group: str, field: str, span: _Span) -> Totals:
-        return sum((self._totals[group, period, field] for period in span), Totals())
+    def _count_rejected(self, spec: Spec, group: str, span: _Span) -> int:
+        return sum(self._rejections[group, period, field].rejected for period in span for field in spec.fields)
+
+    def _rejected(self, spec: Spec, group: str, span: _Span) -> Failure | None:
+        """The failure of a cell to which a rejected value belongs, where it must not."""
+        found = {field: self._add(self._rejections, Rejection(), group, field, span) for field in sorted(spec.trusted)}
+        found = {field: rejection for field, rejection in found.items() if rejection.rejected}
+        if not found:
+            return None
+        source = self._plan.settings
+        numbers = {field: source.field_numbers.get(field, source.numbers) for field in found}
+        spelled = {field: each for field, each in numbers.items() if each is not None}
+        names = {str(key): name for key, name in self._known.names.items()}
+        message = rejected_message(found, self._place(group, span), spelled, names)
+        return Failure(Reason.REJECTED, message)
+
+    def _add(
+        self, parts: Mapping[tuple[str, Key, str], _Part], start: _Part, group: str, name: str, span: _Span
+    ) -> _Part:
+        """The sum of the parts of a field or counter over the periods."""
+        for period in span:
+            start += parts[group, period, name]
+        return start
 
     def _place(self, group: str, span: _Span) -> str:
+        """Where a cell is, for people; empty for everything."""
         period = self._labels.get(span[0], "") if len(span) == 1 else "all periods"
+        if self._plan.settings.period is None:
+            return "" if group == ALL else f'group "{group}"'
         return f'group "{group}" in {period}' if group != ALL else period
+
+    def _in(self, group: str, span: _Span) -> str:
+        place = self._place(group, span)
+        return f" in {place}" if place else ""
+
+
+def _by_group(
+    parts: Mapping[tuple[Key, str, int], _Part], bits: Mapping[str, int], nothing: _Part
+) -> defaultdict[tuple[str, Key, str], _Part]:
+    """The parts by group, period and name."""
+    found: defaultdict[tuple[str, Key, str], _Part] = defaultdict(lambda: nothing)
+    for (period, name, mask), part in parts.items():
+        for group, bit in bits.items():
+            if bit < 0 or mask & bit:
+                found[group, period, name] += part
+    return found
 
 
 def group_sizes(groups: Sequence[Group], sizes: Mapping[int, int]) -> dict[str, int]:

@@ -47,10 +47,11 @@ class Number(msgspec.Struct, frozen=True):
 
 
 class Name(msgspec.Struct, frozen=True):
-    """A field or counter, and where in the text it stands."""
+    """A field or counter, where in the text it stands, and whether it counts as zero where it is missing."""
 
     name: str
     at: int = 0
+    zero: bool = False
 
 
 class Negate(msgspec.Struct, frozen=True):

@@ -23,6 +23,14 @@ def lookup_sql(kind: str, lookup: Lookup) -> str:
     return text(query, kind)
 
 
+def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:
+    """Key and name of those rows of a lookup table that have one of these keys."""
+    key, name = column(None, lookup.key), column(None, lookup.name)
+    shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
+    query = sa.select(*shown).select_from(relation(split_name(lookup.table))).where(name.is_not(None))
+    return text(query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys])), kind)
+
+
 def distinct_sql(kind: str, table: str, name: str, limit: int | None = None) -> str:
     """The different values of a column, in their order."""
     inner = sa.select(column(None, name).label("k")).distinct().select_from(relation(split_name(table)))

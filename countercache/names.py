@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError
+from countercache.figures import Facts
 from countercache.formula import nearest
-from countercache.lookups import distinct_sql, equals_sql, lookup_sql, sorted_sql
+from countercache.lookups import distinct_sql, equals_sql, lookup_sql, named_sql, sorted_sql
 from countercache.plan import Period, Plan, ambiguous, make_plan
 from countercache.settings import Layout, Lookup, Settings, SourceSettings
-from countercache.sql import Facts
-from countercache.states import Failure, Reason
+from countercache.states import ALL, Failure, Reason
 from countercache.tables import Column, Key, Kind, Table, split_name
 
 _TWICE = "has {} in two forms that look alike, such as a number and a text"
@@ -37,21 +37,18 @@ class Names(msgspec.Struct, frozen=True):
     complete: bool
     periods: tuple[Period, ...] | None
 
-    @property
-    def wide(self) -> bool:
-        """Whether each field has a column of its own."""
-        return self.facts.settings.layout is Layout.WIDE
-
-    def holds_numbers(self) -> bool:
-        """SQLite: whether the column of a long table's fields makes numbers of what looks like them."""
-        field = self.facts.settings.field
-        return field is not None and self.facts.table.columns[field].order == "number"
+    def can_be_packed(self) -> bool:
+        """SQLite: whether fields and periods have columns that make numbers of what looks like them."""
+        field, period = self.facts.settings.field, self.facts.settings.period
+        if self.facts.kind != "sqlite" or field is None or period is None:
+            return False
+        return self.facts.table.columns[field].order == "number"
 
     def may_reject(self) -> bool:
         """Whether the type of a column says already that it may hold what is no finite number."""
         facts = self.facts
         columns = (
-            [str(facts.fields[field]) for field in self.plan.fields] if self.wide else [facts.settings.value or ""]
+            [str(facts.fields[field]) for field in self.plan.fields] if facts.wide else [facts.settings.value or ""]
         )
         return any(facts.table.columns[name].kind in {Kind.FLOAT, Kind.TEXT} for name in columns)
 
@@ -60,7 +57,7 @@ class Names(msgspec.Struct, frozen=True):
 
         Raises `ConfigError` where two have one name.
         """
-        column = self.facts.table.columns[self.facts.settings.period]
+        column = self.facts.table.columns[self.facts.settings.period or ""]
         numeric = column.kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
         ordered = sorted(keys, key=lambda key: _rank(Decimal(str(key)) if numeric else key))
         if column.kind is Kind.OTHER and len(ordered) > 1:
@@ -68,6 +65,14 @@ class Names(msgspec.Struct, frozen=True):
         for label in _repeated(map(_name, ordered)):
             raise ConfigError(f'column "{column.name}" of table "{self.facts.settings.table}" {_TWICE.format(label)}')
         return tuple(Period(key, _name(key)) for key in ordered)
+
+    def names_of(self, database: Database, keys: Collection[Key]) -> dict[Key, str]:
+        """The names of some entities; of those that no table names there is none."""
+        lookup = self.facts.settings.entities
+        if lookup is None or not keys:
+            return {}
+        found = database.rows(named_sql(database.kind, lookup, sorted(keys, key=repr)))
+        return {key: _name(name) for key, name in found}
 
     def entity_names(self, database: Database) -> list[str]:
         """The names of entities (many, if not all), for hints."""
@@ -86,11 +91,14 @@ def read_names(database: Database, settings: Settings, source: str, counters: Se
             find_column(table, column, mine.table)
     entities = _find_lookup(database, mine.entities)
     _find_lookup(database, mine.periods)
-    periods = None
-    if mine.periods:
+    periods: tuple[Period, ...] | None = None
+    if mine.period is None:
+        periods = (Period(ALL, ALL),)
+    elif mine.periods:
         periods = tuple(Period(key, name) for key, name in _read_lookup(database, mine.periods, unique=True))
     fields, wrong, complete = _read_fields(database, settings, source, counters, table)
-    plan = make_plan(settings, source, counters, fields, complete=complete)
+    strangers = mine.entities is not None and not _always_listed(mine.entities, mine.entity, table, entities)
+    plan = make_plan(settings, source, counters, fields, complete=complete, strangers=strangers)
     if not complete:
         fields = {name: name for name in {*plan.fields, *fields}}
         wrong = _unknown_fields(database, settings, source, plan)
@@ -124,6 +132,11 @@ def _find_lookup(database: Database, lookup: Lookup | None) -> Table | None:
         if column is not None:
             find_column(table, column, lookup.table)
     return table
+
+
+def _always_listed(lookup: Lookup, column: str, table: Table, listing: Table | None) -> bool:
+    """Whether the database itself sees to it that each key in the column is in the lookup table."""
+    return listing is not None and (column, listing.identity, lookup.key) in table.references
 
 
 def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tuple[Key, str]]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
+
+import msgspec
 
 from countercache.alike import Alike
 from countercache.batches import Batch
 from countercache.database import Database, Refused, Row
 from countercache.errors import ConfigError
-from countercache.fold import Parts, Spread, Totals
+from countercache.figures import read_example
+from countercache.fold import CompleteTotals, Parts, Spread, Totals
 from countercache.formula import EXACT, Name, evaluate
 from countercache.masks import unmask, words_of
 from countercache.names import Names
 from countercache.packing import Packing, packing
-from countercache.plan import Plan, Spec
-from countercache.settings import Lookup, Missing
+from countercache.plan import LISTED, Plan, Spec
+from countercache.rejections import Rejection
+from countercache.settings import Lookup
 from countercache.sql import Part, Statements
 from countercache.tables import Key
 
@@ -41,6 +45,7 @@ class Passes:
     def __init__(self, database: Database, names: Names, plan: Plan, periods: Alike, array: str | None = None) -> None:
         self._database = database
         self._periods = periods
+        self._listed = next((1 << group.bit for group in plan.groups if group.name == LISTED), 0)
         self._fields = Alike(database, names.facts, names.facts.settings.field or "", names.facts.fields.values())
         self._names = names
         self._plan = plan
@@ -50,7 +55,7 @@ class Passes:
         self._checked: frozenset[str] = frozenset()
         self._statements: dict[tuple[bool, int | None, Packing | None], Statements] = {}
         self._packing: Packing | None = None
-        if database.kind == "sqlite" and isinstance(names.facts.settings.fields, Lookup) and names.holds_numbers():
+        if names.can_be_packed() and isinstance(names.facts.settings.fields, Lookup):
             self._packing = packing(names.facts.fields.values(), len(plan.groups))
 
     def statements(self, rows: int | None = None) -> Statements:
@@ -68,6 +73,13 @@ class Passes:
             )
         return self._statements[how]
 
+    def read_only(self, periods: Iterable[Key] | None) -> None:
+        """From now on read these periods and no others (`None`: all)."""
+        keys = None if periods is None else tuple(sorted(periods, key=repr))
+        if keys != self._plan.periods:
+            self._plan = msgspec.structs.replace(self._plan, periods=keys)
+            self._statements.clear()
+
     def totals(self, batch: Batch, into: Parts, rows: int | None = None) -> None:
         """Add the totals of a batch."""
         for period, field, mask, totals in self._read(lambda: self._totals(batch, rows)):
@@ -76,6 +88,32 @@ class Passes:
     def entities(self, batch: Batch, into: Parts) -> None:
         """Add the spreads of a batch."""
         into.add(self._read(lambda: self._entities(batch)))
+
+    def rejections(self) -> dict[tuple[Key, str, int], Rejection]:
+        """What was rejected, by period, field and mask."""
+        found: dict[tuple[Key, str, int], Rejection] = {}
+        words = words_of(self._plan.groups)
+        for row in self._database.rows(self.statements().rejections(self._plan.fields)):
+            mask = unmask(row[1 : 1 + words])
+            for i, field in enumerate(self._plan.fields):
+                values, rejected, example = row[1 + words + 3 * i : 4 + words + 3 * i]
+                if rejected and self._is_listed(mask):
+                    place = (self._periods.one(row[0]), field, mask)
+                    here = Rejection(values, rejected, *read_example(example))
+                    found[place] = found.get(place, Rejection()) + here
+                elif values and self._is_listed(mask):
+                    place = (self._periods.one(row[0]), field, mask)
+                    found[place] = found.get(place, Rejection()) + Rejection(values)
+        return found
+
+    def other_periods(self, known: Iterable[Key]) -> set[Key]:
+        """The periods beside the known ones that have values."""
+        words = words_of(self._plan.groups)
+        rows = self._database.rows(self.statements().other_periods(known))
+        return {self._periods.one(row[0]) for row in rows if self._is_listed(unmask(row[1 : 1 + words]))}
+
+    def _is_listed(self, mask: int) -> bool:
+        return not self._listed or bool(mask & self._listed)
 
     def checked(self, fields: Sequence[str]) -> None:
         """Take note that all values of these fields have been read, and are numbers or were sorted out."""
@@ -99,21 +137,26 @@ class Passes:
         names = {key: name for name, key in self._names.facts.fields.items()}
         words = words_of(self._plan.groups)
         found: list[tuple[Key, str, int, Totals]] = []
+
+        def add(period: Key, field: str, mask: int, numbers: Row) -> None:
+            if self._is_listed(mask):
+                found.append((self._periods.one(period), field, mask, self._sum(numbers)))
+
         for row in self._totals_rows(batch, self.statements(rows)):
             if self._packing:
                 place = self._packing.unpack(row[0])
                 if place is None:
                     raise _UnpackableError
                 if place[1] in names:
-                    found.append((self._periods.one(place[0]), names[place[1]], place[2], self._sum(row[1:])))
-            elif self._names.wide:
+                    add(place[0], names[place[1]], place[2], row[1:])
+            elif self._names.facts.wide:
                 mask = unmask(row[1 : 1 + words])
                 for i, field in enumerate(self._plan.totals):
                     at = 1 + words + 3 * i
-                    found.append((self._periods.one(row[0]), field, mask, self._sum(row[at : at + 3])))
+                    add(row[0], field, mask, row[at : at + 3])
             elif name := names.get(self._fields.one(row[1])):
                 mask, numbers = unmask(row[2 : 2 + words]), row[2 + words :]
-                found.append((self._periods.one(row[0]), name, mask, self._sum(numbers)))
+                add(row[0], name, mask, numbers)
         return found
 
     def _totals_rows(self, batch: Batch, statements: Statements) -> list[Row]:
@@ -140,13 +183,19 @@ class Passes:
         for row in self._database.rows(query.sql, unsorted=True):
             for at in query.sums:
                 _finite(row[at] or 0)
-            period = self._periods.one(row[0])
-            if row[query.at[""]["figured"]]:
-                parts.figured.add(period)
             mask = unmask(row[1 : 1 + words])
+            if not self._is_listed(mask):
+                continue
+            period = self._periods.one(row[0])
+            if row[query.at[""]["present"]]:
+                parts.present.add(period)
             for spec in specs:
                 found = {name: row[at] for name, at in query.at[spec.name].items()}
-                parts.spreads[period, spec.name, mask] += _spread(found)
+                parts.any_rejected |= bool(found.get("rejected"))
+                if spec.complete:
+                    parts.completes[period, spec.name, mask] += _complete_totals(spec, found)
+                else:
+                    parts.spreads[period, spec.name, mask] += _spread(found)
         return parts
 
     def _entity_rows(self, specs: Sequence[Spec], within: Part) -> Parts:
@@ -155,14 +204,21 @@ class Passes:
         words = words_of(self._plan.groups)
         fields = sorted({field for spec in specs for field in spec.fields})
         for row in self._database.stream(self.statements().entity_rows(fields, within)):
-            entity, period = row[0], self._periods.one(row[1])
-            mask = unmask(row[2 : 2 + words])
+            entity, mask = row[0], unmask(row[2 : 2 + words])
+            if not self._is_listed(mask):
+                continue
+            period = self._periods.one(row[1])
             numbers = row[2 + words :]
             sums = {field: sqlite_totals(*numbers[2 * i : 2 * i + 2]) for i, field in enumerate(fields)}
-            if any(part.figures for part in sums.values()):
-                parts.figured.add(period)
+            parts.any_rejected |= any(part.rejected for part in sums.values())
+            if any(part.figures or part.rejected for part in sums.values()):
+                parts.present.add(period)
             for spec in specs:
-                parts.spreads[period, spec.name, mask] += entity_spread(spec, sums, entity)
+                if not spec.complete:
+                    parts.spreads[period, spec.name, mask] += entity_spread(spec, sums, entity)
+                elif all(sums[field].figures for field in spec.fields):
+                    totals = {field: sums[field].total for field in spec.fields}
+                    parts.completes[period, spec.name, mask] += CompleteTotals(1, totals)
         return parts
 
 
@@ -187,12 +243,13 @@ def sqlite_totals(
 
 def entity_spread(spec: Spec, sums: dict[str, Totals], entity: Key) -> Spread:
     """What one entity adds to a counter in one period."""
-    mine = [sums[field] for field in spec.fields]
-    rejected = sum(part.rejected for part in mine)
-    if not any(part.figures for part in mine):
-        return Spread(rejected=rejected)
-    if spec.missing is not Missing.ZERO and not all(part.figures for part in mine):
-        return Spread(rows=1, rejected=rejected, example=entity)
+    present = {field for field in spec.fields if sums[field].figures}
+    if not present:
+        return Spread()
+    lacking = not spec.strict <= present
+    found = Spread(rows=1, lacking=int(lacking), example=entity if lacking else None)
+    if not frozenset(spec.fields) - spec.optional <= present:
+        return found
 
     def lookup(name: Name) -> Decimal:
         return sums[name.name].total
@@ -200,10 +257,17 @@ def entity_spread(spec: Spec, sums: dict[str, Totals], entity: Key) -> Spread:
     try:
         value = evaluate(spec.node, lookup)
     except ZeroDivisionError:
-        return Spread(complete=1, rows=1, rejected=rejected)
+        return found + Spread(complete=1)
     if value is None:
         raise ConfigError(f"counter {spec.name} has no value for an entity with all its fields")
-    return Spread(1, value, value, value, 1, 1, rejected)
+    return found + Spread(1, value, value, value, 1)
+
+
+def _complete_totals(spec: Spec, found: dict[str, Any]) -> CompleteTotals:
+    """The totals of a complete counter from columns by their names."""
+    if not found["complete"]:
+        return CompleteTotals()
+    return CompleteTotals(found["complete"], {field: _finite(found[f"total {field}"]) for field in spec.fields})
 
 
 def _spread(found: dict[str, Any]) -> Spread:
@@ -216,7 +280,7 @@ def _spread(found: dict[str, Any]) -> Spread:
         None if high is None else _finite(high),
         found["complete"],
         found.get("rows", found["complete"]),
-        found.get("rejected") or 0,
+        found.get("lacking", 0),
         found.get("example"),
     )
 

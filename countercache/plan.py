@@ -1,8 +1,8 @@
 """What has to be computed: settings and the names that a database has become a frozen `Plan`. Pure.
 
-A counter of a source becomes a `Spec`: its formula with the counters that it uses written out, so that only fields are
-left in it. One thing is not written out: a counter over entities inside one over totals. It stands for the value of its
-own cell in the same group and period. Inside a counter over entities, every counter stands for its formula.
+A counter of a source becomes a `Spec`. Over totals, the name of another counter in its formula stands for the value of
+that counter's cell in the same group and period. Where a formula is computed for single entities (over entities, and
+over totals with `complete`), other counters' formulas are written out in it, so that only fields are left.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ import msgspec
 
 from countercache.errors import ConfigError, FormulaError
 from countercache.formula import Name, Node, names, nearest, parse, size, substitute
-from countercache.settings import Aggregate, CounterSettings, GroupSettings, Missing, Over, Settings, SourceSettings
+from countercache.settings import (
+    Aggregate,
+    CounterSettings,
+    GroupSettings,
+    Missing,
+    Over,
+    Rejected,
+    Settings,
+    SourceSettings,
+)
 from countercache.states import ALL, EACH, LATEST, CellId, Failure, Reason
 from countercache.tables import Key
 
@@ -24,11 +33,15 @@ MAX_DEPTH = 150
 _LISTED_PERIODS = 12
 
 LISTED = ""
-"""The name of the group of all entities that the entities table lists, which `all` is not: it has every figure."""
+"""The name of the group of all entities that the entities table lists, where there may be figures of others."""
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """A counter to compute: `fields` are those of its formula, `values` the counters whose cells it uses."""
+    """A counter to compute: `fields` are those of its formula, `values` the counters whose cells it uses.
+
+    Of the fields, `optional` are those that count as zero where they are missing, `strict` those that must not be
+    missing, and of `trusted` no value may be rejected. `complete`: only entities that have all fields count.
+    """
 
     name: str
     node: Node
@@ -37,6 +50,15 @@ class Spec(msgspec.Struct, frozen=True):
     missing: Missing
     fields: tuple[str, ...]
     values: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
+    strict: frozenset[str] = frozenset()
+    trusted: frozenset[str] = frozenset()
+    complete: bool = False
+
+    @property
+    def by_entity(self) -> bool:
+        """Whether what belongs to one entity has to be brought together."""
+        return self.complete or self.over is Over.ENTITIES
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -59,7 +81,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What is read from one source, and what is made of it.
 
     `wanted` are the counters to report; `specs` has those that they use as values too. `totals` are the fields whose
-    totals are needed. `periods` are the keys of the only periods to read (`None`: all).
+    totals are needed, be it only to find out which period is the latest. `periods` are the keys of the only periods to
+    read (`None`: all).
     """
 
     source: str
@@ -73,13 +96,24 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def entity_specs(self) -> tuple[Spec, ...]:
-        """The counters that are computed for each entity."""
-        return tuple(spec for spec in self.specs.values() if spec.over is Over.ENTITIES)
+        """The counters for which what belongs to one entity is brought together."""
+        return tuple(spec for spec in self.specs.values() if spec.by_entity)
 
     @property
     def fields(self) -> tuple[str, ...]:
         """All fields that are needed, each once, in order of their names."""
         return tuple(sorted({field for spec in self.specs.values() for field in spec.fields}))
+
+    def used(self, counter: str) -> tuple[Spec, ...]:
+        """The spec of a counter and those of the counters that it uses as values, directly or not."""
+        found: dict[str, Spec] = {}
+        todo = [counter]
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found[name] = self.specs[name]
+                todo += found[name].values
+        return tuple(found.values())
 
 
 def ambiguous(settings: Settings, source: str, counters: Iterable[str]) -> set[str]:
@@ -93,29 +127,35 @@ def ambiguous(settings: Settings, source: str, counters: Iterable[str]) -> set[s
 
 
 def make_plan(
-    settings: Settings, source: str, counters: Sequence[str], fields: Collection[str], *, complete: bool
+    settings: Settings,
+    source: str,
+    counters: Sequence[str],
+    fields: Collection[str],
+    *,
+    complete: bool,
+    strangers: bool = False,
 ) -> Plan:
     """The plan for some counters of a source that has these fields.
 
     `complete`: `fields` are all there are. If not (a long table without a lookup table), every name that is no counter
-    is taken for a field, and reading tells.
+    is taken for a field, and reading tells. `strangers`: there may be figures of entities that no table lists.
     """
-    formulas = _formulas(settings, source)
-    resolver = _Resolver(formulas, fields if complete else None, known=fields)
+    resolver = _Resolver(settings, source, fields, complete=complete)
     specs: dict[str, Spec] = {}
     failures: dict[str, Failure] = {}
     for counter in counters:
         try:
-            found = {counter: resolver.spec(counter)}
-            found |= {name: resolver.spec(name) for name in found[counter].values}
+            specs |= resolver.specs(counter)
         except ConfigError as error:
             failures[counter] = Failure(Reason.CONFIG, str(error))
-        else:
-            specs |= found
     wanted = {counter: settings.counters[counter] for counter in counters}
-    groups = _groups(settings, source, [wanted[name] for name in counters if name not in failures], specs.values())
-    totals = sorted({field for spec in specs.values() if spec.over is Over.TOTALS for field in spec.fields})
-    return Plan(source, settings.sources[source], wanted, specs, failures, groups, tuple(totals))
+    groups = _groups(settings, [wanted[name] for name in counters if name not in failures], strangers=strangers)
+    plan = Plan(source, settings.sources[source], wanted, specs, failures, groups)
+    totals = {field for spec in specs.values() if not spec.by_entity for field in spec.fields}
+    for counter in counters:
+        if counter not in failures and LATEST in wanted[counter].periods:
+            totals |= {field for spec in plan.used(counter) for field in spec.fields}
+    return msgspec.structs.replace(plan, totals=tuple(sorted(totals)))
 
 
 def labels(counters: Iterable[CounterSettings]) -> set[str] | None:
@@ -128,15 +168,15 @@ def labels(counters: Iterable[CounterSettings]) -> set[str] | None:
     return wanted
 
 
-def only(periods: Sequence[Period], wanted: Collection[str], latest: Key | None, *, compare: bool) -> tuple[Key, ...]:
-    """The keys of the wanted periods, and with `compare` of those before them."""
-    chosen: set[int] = set()
+def only(periods: Sequence[Period], wanted: Collection[str], latest: Collection[Key], *, compare: bool) -> set[Key]:
+    """The keys of the wanted periods and the `latest` ones, and with `compare` of those before them."""
+    chosen: set[Key] = set()
     for at, period in enumerate(periods):
-        if period.label in wanted or (LATEST in wanted and period.key == latest):
-            chosen.add(at)
+        if period.label in wanted or period.key in latest:
+            chosen.add(period.key)
             if compare and at:
-                chosen.add(at - 1)
-    return tuple(periods[at].key for at in sorted(chosen))
+                chosen.add(periods[at - 1].key)
+    return chosen
 
 
 def no_period(label: str, periods: Sequence[Period]) -> str:
@@ -184,76 +224,115 @@ def _reachable(counter: str, formulas: Mapping[str, CounterSettings]) -> set[str
 class _Resolver:
     """Turns counters into specs; each formula is parsed once."""
 
-    def __init__(
-        self, formulas: Mapping[str, CounterSettings], fields: Collection[str] | None, known: Collection[str]
-    ) -> None:
-        self._formulas = formulas
+    def __init__(self, settings: Settings, source: str, fields: Collection[str], *, complete: bool) -> None:
+        self._formulas = _formulas(settings, source)
+        self._source = settings.sources[source]
         self._fields = fields
-        self._known = known
+        self._complete = complete
         self._parsed: dict[str, Node] = {}
+        self._found: dict[str, dict[str, Spec]] = {}
 
-    def spec(self, counter: str) -> Spec:
-        """The spec of one counter. Raises `ConfigError`."""
-        settings = self._formulas[counter]
-        values: list[str] = []
-        node = self._expand(counter, settings.over, (counter,), values)
-        fields = tuple(dict.fromkeys(name.name for name in names(node) if name.name not in values))
-        if not fields and not values:
-            raise FormulaError(f"the formula of counter {counter} names no field")
-        return Spec(
-            counter, node, settings.over, settings.aggregate, settings.missing, fields, tuple(dict.fromkeys(values))
-        )
+    def specs(self, counter: str, path: tuple[str, ...] = ()) -> dict[str, Spec]:
+        """The spec of a counter, and those of the counters that it uses as values. Raises `ConfigError`."""
+        if counter not in self._found:
+            self._check_path(counter, path)
+            spec = self._spec(counter)
+            found = {counter: spec}
+            for name in spec.values:
+                found |= self.specs(name, (*path, counter))
+            self._found[counter] = found
+        return self._found[counter]
 
-    def _expand(self, counter: str, over: Over, path: tuple[str, ...], values: list[str]) -> Node:
-        if counter not in self._parsed:
-            try:
-                self._parsed[counter] = parse(self._formulas[counter].formula or "")
-            except FormulaError as error:
-                raise FormulaError(f"the formula of counter {counter}: {error.message}", hint=error.hint) from None
+    def _check_path(self, counter: str, path: tuple[str, ...]) -> None:
+        if counter in path:
+            circle = " → ".join((*path[path.index(counter) :], counter))
+            raise FormulaError(f"counters use each other in a circle: {circle}")
         if len(path) > MAX_DEPTH:
             raise FormulaError(f"counter {path[0]} uses counters that use counters, more than {MAX_DEPTH} deep")
 
+    def _spec(self, counter: str) -> Spec:
+        settings = self._formulas[counter]
+        rules: dict[str, set[tuple[Missing, Rejected]]] = {}
+        values: dict[str, None] = {}
+        node = self._expand(counter, settings, (counter,), rules, values)
+        if not rules and not values:
+            raise FormulaError(f"the formula of counter {counter} names no field")
+        return Spec(
+            counter,
+            node,
+            settings.over,
+            settings.aggregate,
+            settings.missing,
+            tuple(rules),
+            tuple(values),
+            optional=frozenset(f for f, of in rules.items() if all(missing is Missing.ZERO for missing, _ in of)),
+            strict=frozenset(f for f, of in rules.items() if any(missing is Missing.FAIL for missing, _ in of)),
+            trusted=frozenset(f for f, of in rules.items() if any(rejected is Rejected.FAIL for _, rejected in of)),
+            complete=settings.complete,
+        )
+
+    def _expand(
+        self,
+        counter: str,
+        outer: CounterSettings,
+        path: tuple[str, ...],
+        rules: dict[str, set[tuple[Missing, Rejected]]],
+        values: dict[str, None],
+    ) -> Node:
+        """The formula of `counter` as a part of that of `outer`; its fields are added to `rules`, and the counters
+        that stand for their values to `values`.
+        """
+        self._check_path("", path)
+        mine = self._formulas[counter]
+
         def replace(name: Name) -> Node:
             if self._is_field(name.name, counter):
-                return name
-            if name.name not in self._formulas:
+                rules.setdefault(name.name, set()).add((mine.missing, mine.rejected or self._source.rejected))
+                return Name(name.name, name.at, zero=mine.missing is Missing.ZERO)
+            if name.name not in self._formulas or name.name == counter:
                 raise self._unknown(name.name, counter)
-            if name.name in path:
-                cycle = " → ".join((*path[path.index(name.name) :], name.name))
-                raise FormulaError(f"counters use each other in a circle: {cycle}")
-            if over is Over.TOTALS and self._formulas[name.name].over is Over.ENTITIES:
-                values.append(name.name)
+            if outer.complete and self._formulas[name.name].over is Over.ENTITIES:
+                message = f"counter {path[0]} is complete, and so cannot use {name.name}, which is over entities"
+                raise FormulaError(message, hint="remove complete, or use another counter")
+            if outer.over is Over.TOTALS and not outer.complete:
+                values[name.name] = None
                 return name
-            return self._expand(name.name, over, (*path, name.name), values)
+            if name.name in path:
+                self._check_path(name.name, path)
+            return self._expand(name.name, outer, (*path, name.name), rules, values)
 
-        node = substitute(self._parsed[counter], replace)
+        node = substitute(self._parse(counter), replace)
         count, depth = size(node)
         if count > MAX_NODES or depth > MAX_DEPTH:
             message = f"the formula of counter {path[0]} is too large when the counters that it uses are written out"
             raise FormulaError(message, hint=f"at most {MAX_NODES} terms, {MAX_DEPTH} deep")
         return node
 
+    def _parse(self, counter: str) -> Node:
+        if counter not in self._parsed:
+            try:
+                self._parsed[counter] = parse(self._formulas[counter].formula or "")
+            except FormulaError as error:
+                raise FormulaError(f"the formula of counter {counter}: {error.message}", hint=error.hint) from None
+        return self._parsed[counter]
+
     def _is_field(self, name: str, counter: str) -> bool:
-        if self._fields is not None:
+        if self._complete:
             return name in self._fields
-        return name in self._known or name == counter or name not in self._formulas
+        return name in self._fields or name == counter or name not in self._formulas
 
     def _unknown(self, name: str, counter: str) -> ConfigError:
-        known = {*(self._fields or ()), *self._formulas}
+        known = {*(self._fields if self._complete else ()), *self._formulas} - {counter}
         hint = nearest(name, known) or "see the fields with: countercache config check"
         return FormulaError(f'counter {counter}: no field or counter is called "{name}"', hint=hint)
 
 
-def _groups(
-    settings: Settings, source: str, counters: Iterable[CounterSettings], specs: Iterable[Spec]
-) -> tuple[Group, ...]:
-    """The groups that some counter uses, `all` apart; and where absent entities matter, the listed ones."""
-    used = dict.fromkeys(group for counter in counters for group in counter.groups if group != ALL)
-    absent_matter = any(spec.over is Over.ENTITIES and spec.missing is not Missing.SKIP for spec in specs)
+def _groups(settings: Settings, counters: Iterable[CounterSettings], *, strangers: bool) -> tuple[Group, ...]:
+    """The groups that some counter uses, `all` apart; and where there may be strangers, the listed entities."""
     found: list[Group] = []
-    if absent_matter and settings.sources[source].entities:
+    if strangers:
         found.append(Group(LISTED, 0, where="1 = 1"))
-    for name in used:
+    for name in dict.fromkeys(group for counter in counters for group in counter.groups if group != ALL):
         group: GroupSettings = settings.groups[name]
         found.append(Group(name, len(found), group.where, group.entities or ()))
     return tuple(found)

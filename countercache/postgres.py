@@ -229,6 +229,8 @@ class Postgres(Database):
             tuple(unique),
             frozenset(leading),
             frozenset(in_order),
+            identity=str(oid),
+            references=frozenset(self.rows(_REFERENCES.format(oid=oid))),
         )
 
     def table_names(self) -> list[str]:
@@ -352,6 +354,12 @@ SELECT i.indisunique AND i.indimmediate, array(
     FROM generate_series(0, i.indnkeyatts - 1) n ORDER BY n)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
 WHERE i.indrelid = {oid} AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree'
+"""
+_REFERENCES = """
+SELECT a.attname::text, k.confrelid::text, b.attname::text FROM pg_constraint k
+JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = k.confkey[1]
+WHERE k.conrelid = {oid} AND k.contype = 'f' AND k.convalidated AND array_length(k.conkey, 1) = 1
 """
 _NAMES = """
 SELECT CASE WHEN pg_table_is_visible(c.oid) THEN relname ELSE nspname || '.' || relname END::text

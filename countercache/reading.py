@@ -7,7 +7,7 @@ is the failure of every counter of the source.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -16,12 +16,14 @@ from countercache.batches import ROWS, Batch, Cut
 from countercache.database import Database, Refused, Row
 from countercache.fold import Fold, Known, Parts, group_sizes
 from countercache.formula import nearest
+from countercache.latest import PERIODS_BEFORE, Latest, latest, likely
 from countercache.masks import unmask
 from countercache.messages import Finished
 from countercache.names import Names, read_names
 from countercache.passes import Passes
 from countercache.plan import Group, Period, Plan, labels, only
-from countercache.settings import Over, Settings
+from countercache.rejections import Rejection
+from countercache.settings import Settings
 from countercache.sql import Statements
 from countercache.states import ALL, LATEST, Failure, Progress, Reason
 from countercache.tables import Key
@@ -48,13 +50,15 @@ class Source:
         self.plan: Plan = self.names.plan
         self._parts = Parts()
         self._fields: set[str] = set()
+        self._read: set[Key] = set()
         self._keys: list[tuple[int, int]] = []
         self._group_failures: dict[str, Failure] = {}
         self._sizes: dict[str, int] = {}
         self._periods = self.names.periods
         facts = self.names.facts
-        self._alike = Alike(database, facts, facts.settings.period, (each.key for each in self._periods or ()))
-        self._latest: Key | None = None
+        self._alike = Alike(database, facts, facts.settings.period or "", (each.key for each in self._periods or ()))
+        self._latest: dict[str, Latest] = {}
+        self._rejections: dict[tuple[Key, str, int], Rejection] | None = None
 
     def statements(self) -> Statements:
         """The queries as the plan has them now. (A pass may look masks up in an array instead of joining them.)"""
@@ -63,31 +67,30 @@ class Source:
     def _passes(self, array: str | None = None) -> Passes:
         return Passes(self._database, self.names, self.plan, self._alike, array)
 
-    def _other_periods(self, known: Iterable[Key]) -> set[Key]:
-        """The periods beside the known ones that have figures."""
-        return {self._alike.one(key) for (key,) in self._database.rows(self.statements().other_periods(known))}
-
     def prepare(self) -> dict[str, Failure]:
-        """Look at what the passes need to know besides names: periods and groups. Returns what is wrong with groups."""
-        self._choose_periods()
+        """Look at what the passes need to know besides names: groups and periods. Returns what is wrong with groups."""
         self._report(Progress(f"looking at the groups of {self._source}"))
         self._read_groups()
+        self._choose_periods()
         return self._group_failures
 
     def _choose_periods(self) -> None:
-        """Find out which periods to read, where not all of them are needed."""
-        wanted = labels(self.plan.wanted[name] for name in self.plan.specs if name in self.plan.wanted)
+        """Find out which periods to read first, where not all of them are needed."""
+        wanted = self._wanted_labels()
         if wanted is None or not self.plan.specs:
             return
-        periods = self._periods
-        if periods is None:
-            periods = self._periods = self.names.periods_of(self._database, self._other_periods(()))
-            self._latest = periods[-1].key if periods else None
-        elif LATEST in wanted:
-            self._latest = self._find_latest(periods)
-        compare = any(counter.compare for counter in self.plan.wanted.values())
-        keys = only(periods, wanted, self._latest, compare=compare)
-        self.plan = msgspec.structs.replace(self.plan, periods=keys)
+        if self._periods is None:
+            self._periods = self.names.periods_of(self._database, self._passes().other_periods(()))
+        self._read_only(likely(self._periods, wanted, compare=self._compares()))
+
+    def _wanted_labels(self) -> set[str] | None:
+        return labels(self.plan.wanted[name] for name in self.plan.specs if name in self.plan.wanted)
+
+    def _compares(self) -> bool:
+        return any(counter.compare for counter in self.plan.wanted.values())
+
+    def _read_only(self, periods: Collection[Key]) -> None:
+        self.plan = msgspec.structs.replace(self.plan, periods=tuple(sorted(periods, key=repr)))
 
     def compute(self, batch_size: int | str) -> Iterator[Finished]:
         """All counters of the plan, each as soon as it is complete."""
@@ -96,29 +99,64 @@ class Source:
         if not self.plan.specs:
             return
         self.prepare()
-        later = {spec.name for spec in self.plan.specs.values() if spec.over is Over.ENTITIES or spec.values}
+        later = {name for name in self.plan.specs if any(spec.by_entity for spec in self.plan.used(name))}
         passes = self._passes(self._array(batch_size))
-        cut = self._cut(passes)
-        if self.plan.totals and self.plan.periods != ():
-            rows = ROWS if isinstance(batch_size, str) and self._in_blocks() else None
-            batches = cut.totals(batch_size)
-            self._run(batches, lambda batch: passes.totals(batch, self._parts, rows), f"totals of {self._source}")
-            passes.checked(self.plan.totals)
-            self._fields |= set(self.plan.totals)
+        self._read_totals(passes, batch_size, self.plan.periods)
+        self._find_latest(passes, batch_size)
+        passes.read_only(self.plan.periods)
         if len(later) < len(self.plan.specs):
-            yield from self._finish(name for name in self.plan.specs if name not in later)
+            yield from self._finish(passes, [name for name in self.plan.specs if name not in later])
         if later:
             if self.plan.periods != ():
-                self._run(
-                    cut.entities(batch_size),
-                    lambda batch: passes.entities(batch, self._parts),
-                    f"entities of {self._source}",
-                )
+                batches = self._cut(passes).entities(batch_size)
+                self._run(batches, lambda batch: passes.entities(batch, self._parts), f"entities of {self._source}")
                 self._fields |= set(self.plan.fields)
-            yield from self._finish(name for name in self.plan.specs if name in later)
+            yield from self._finish(passes, [name for name in self.plan.specs if name in later])
 
-    def _finish(self, counters: Iterator[str]) -> Iterator[Finished]:
-        fold = Fold(self.plan, self._known(), self._parts)
+    def _read_totals(self, passes: Passes, batch_size: int | str, periods: Collection[Key] | None) -> None:
+        """Read the totals of these periods (`None`: of all)."""
+        if not self.plan.totals or periods == ():
+            return
+        passes.read_only(periods)
+        rows = ROWS if isinstance(batch_size, str) and self._in_blocks() else None
+        batches = self._cut(passes).totals(batch_size)
+        self._run(batches, lambda batch: passes.totals(batch, self._parts, rows), f"totals of {self._source}")
+        passes.checked(self.plan.totals)
+        self._fields |= set(self.plan.totals)
+        self._read |= set(periods or ())
+
+    def _find_latest(self, passes: Passes, batch_size: int | str) -> None:
+        """Find out which period is the latest for each counter that wants it, and read what is needed for it."""
+        wanted = [name for name, of in self.plan.wanted.items() if LATEST in of.periods and name in self.plan.specs]
+        if not wanted:
+            return
+        if self.plan.periods is None:
+            periods = self._known_periods(passes)[0]
+            self._decide(wanted, periods, some_unread=False)
+            return
+        periods = self._periods or ()
+        unread = tuple(period.key for period in periods if period.key not in self._read)
+        if not self._decide(wanted, periods, some_unread=bool(unread)):
+            self._read_totals(passes, batch_size, unread)
+            self._decide(wanted, periods, some_unread=False)
+        latest = {each.period for each in self._latest.values() if each.period is not None}
+        needed = only(periods, self._wanted_labels() or (), latest, compare=self._compares())
+        self._read_totals(passes, batch_size, tuple(needed - self._read))
+        self._read_only(needed)
+
+    def _decide(self, counters: Iterable[str], periods: Sequence[Period], *, some_unread: bool) -> bool:
+        """Note which period is the latest for the counters; `False` if more periods have to be read to know."""
+        counts = self._parts.counts()
+        counted = periods[-1 - PERIODS_BEFORE :] if some_unread else periods
+        for counter in counters:
+            found = latest(self.plan, counter, counted, counts, some_unread=some_unread)
+            if found is None:
+                return False
+            self._latest[counter] = found
+        return True
+
+    def _finish(self, passes: Passes, counters: Iterable[str]) -> Iterator[Finished]:
+        fold = Fold(self.plan, self._known(passes), self._parts)
         duration = time.monotonic() - self._began
         for counter in counters:
             if counter in self.plan.wanted:
@@ -210,31 +248,37 @@ class Source:
                     message = f'group "{group.name}": no entity is called "{name}"' + (f"; {hint}" if hint else "")
                     self._group_failures[group.name] = Failure(Reason.CONFIG, message)
 
-    def _find_latest(self, periods: Sequence[Period]) -> Key | None:
-        """The newest period with a figure; mostly the last one, so that is tried first."""
-        if not periods:
-            return None
-        newest = periods[-1].key
-        if self._database.rows(self.statements().has_figures(newest)):
-            return newest
-        others = self._other_periods([newest])
-        return next((period.key for period in reversed(periods) if period.key in others), None)
+    def _known(self, passes: Passes) -> Known:
+        """What else is known by now, with what was found about rejected values and those who lack a field."""
+        periods, present = self._known_periods(passes)
+        if self._rejections is None and self._parts.any_rejected:
+            self._rejections = passes.rejections()
+        rejections = self._rejections or {}
+        examples: set[Key] = {each.entity for each in rejections.values() if each.rejected}
+        examples |= {spread.example for spread in self._parts.spreads.values() if spread.example is not None}
+        return Known(
+            tuple(periods),
+            frozenset(present),
+            self._sizes,
+            self._group_failures,
+            self._latest,
+            rejections,
+            self.names.names_of(self._database, examples),
+        )
 
-    def _known(self) -> Known:
-        """Periods and sizes, with what the passes found."""
-        figured = set(self._parts.figured)
-        if self._latest is not None:
-            figured.add(self._latest)
-        if not figured or (self.plan.periods is None and self._may_have_more(figured)):
-            figured |= self._other_periods(sorted(figured, key=repr))
-        # Without a periods table, the periods are those that have figures.
+    def _known_periods(self, passes: Passes) -> tuple[Sequence[Period], set[Key]]:
+        """The periods in their order, and the keys of those that have values (as far as that matters)."""
+        present = set(self._parts.present)
+        if self.plan.periods is None and self._may_have_more(present):
+            present |= passes.other_periods(sorted(present, key=repr))
+        # Without a periods table, the periods are those that have values.
         periods = self._periods
         if periods is None:
-            periods = self.names.periods_of(self._database, figured)
-        return Known(periods, frozenset(figured), self._sizes, self._group_failures)
+            periods = self.names.periods_of(self._database, present)
+        return periods, present
 
-    def _may_have_more(self, figured: set[Key]) -> bool:
-        """Whether a field that was not read (yet) may have figures in a period that was not seen."""
+    def _may_have_more(self, present: set[Key]) -> bool:
+        """Whether a field that was not read (yet) may have values in a period that was not seen."""
         if self.names.complete and self._fields >= set(self.names.facts.fields):
             return False
-        return self._periods is None or any(period.key not in figured for period in self._periods)
+        return self._periods is None or any(period.key not in present for period in self._periods)

@@ -7,6 +7,7 @@ them: `docs/reference.py` puts them there.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +18,9 @@ EMBEDDED = "embedded"
 
 # Seconds; in the file also "15m" and the like.
 Duration = Annotated[float, "duration"]
+
+# A share of one; in the file "50%".
+Percent = Annotated[Decimal, "percent"]
 
 
 class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,6 +85,30 @@ class Layout(StrEnum):
     WIDE = "wide"
 
 
+class Rejected(StrEnum):
+    """What becomes of a value that is no number: it fails the cells it belongs to, or is left out and counted."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class Numbers(Base, frozen=True, kw_only=True):
+    """How texts spell numbers. What is stored as a number is not touched by it."""
+
+    # The character between groups of digits: `","` reads `1,234,567`.
+    thousands: str | None = None
+    # The character before the decimals.
+    decimal: str = "."
+    # A text that may stand before the number, such as `"£"`.
+    prefix: str = ""
+    # A text that may stand after it, such as `"%"`. The number is not divided by anything.
+    suffix: str = ""
+    # Texts that are no value, such as `"n/a"`, `"-"` and `""`, as if `NULL` stood there.
+    null: tuple[str, ...] = ()
+    # `parentheses`: `(12)` is -12, beside `-12`.
+    negative: Literal["sign", "parentheses"] = "sign"
+
+
 class SourceSettings(Base, frozen=True, kw_only=True):
     """Where figures live."""
 
@@ -92,8 +120,8 @@ class SourceSettings(Base, frozen=True, kw_only=True):
     table: str
     # The column that says whose figure it is.
     entity: str
-    # The column that says of which period.
-    period: str
+    # The column that says of which period. Without it the source has one period, `all`.
+    period: str | None = None
     # The column that says which field. Only, and always, in the long layout.
     field: str | None = None
     # The column that holds the figure. Only, and always, in the long layout.
@@ -106,6 +134,15 @@ class SourceSettings(Base, frozen=True, kw_only=True):
     # columns that are fields, as a list, or as a table from a field's name to its column; without it every numeric
     # column but the entity's and the period's.
     fields: Fields | None = None
+    # How the source's texts spell numbers.
+    numbers: Numbers | None = None
+    # The same for single fields, by their names, in place of `numbers`.
+    field_numbers: dict[str, Numbers] = {}
+    # What becomes of a value that is no number: it fails every cell that it belongs to, or is left out and counted.
+    rejected: Rejected = Rejected.FAIL
+    # A period is the latest only if each field of a counter has at least this share of the figures that it had in
+    # either of the two periods before.
+    min_coverage: Percent = Decimal("0.5")
 
 
 class GroupSettings(Base, frozen=True, kw_only=True):
@@ -196,6 +233,15 @@ class CounterSettings(Base, frozen=True, kw_only=True):
     fresh_for: Duration | None = None
     # How long the query may take, within the run's own limit. Only with `sql`.
     timeout: Duration | None = None
+    # What becomes of a value that is no number; without it as the source has it.
+    rejected: Rejected | None = None
+    # How much must be reported for a period to be the latest; without it as the source has it.
+    min_coverage: Percent | None = None
+    # Only entities that have figures of all its fields count, in all of them. Only over totals.
+    complete: bool = False
+    # A new value that differs from the stored one by more is held back until `countercache accept` or a run with
+    # `--accept`. Without it: none is.
+    max_change: Percent | None = None
     # How it is shown.
     format: Format = Format()
 

@@ -6,7 +6,7 @@ read. Grouping is by raw keys and masks (`masks`); names are put to the few resu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -15,11 +15,14 @@ from sqlalchemy import ColumnElement, FromClause, Select, quoted_name
 
 from countercache import expressions
 from countercache.expressions import literal, reference
+from countercache.figures import Facts, Figures
+from countercache.formula import Name
 from countercache.masks import Masks, column, relation, text, words_of
 from countercache.packing import Packing
 from countercache.plan import Plan, Spec
-from countercache.settings import Aggregate, Layout, Lookup, Missing, SourceSettings
-from countercache.tables import Key, Kind, Table, split_name
+from countercache.settings import Aggregate, Lookup
+from countercache.states import ALL
+from countercache.tables import Key, Kind, split_name
 
 _WITHIN = "\1within\1"
 """Stands in a written query for the condition of a part; such characters are in no name."""
@@ -54,22 +57,12 @@ class _Query(Protocol):
 class EntityQuery(msgspec.Struct, frozen=True):
     """A query over entities. After period and masks come the columns; `at` tells which, by counter and by what.
 
-    Of the counter "" are `figured`, whether there is any number, and the `sums` that are finite if all numbers are.
+    Of the counter "" is `present`, whether there is any value; the `sums` are finite if all numbers are.
     """
 
     sql: str
     at: dict[str, dict[str, int]]
     sums: tuple[int, ...]
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What has been read of a source: its tables, and the key (long) or column (wide) of each field."""
-
-    kind: str
-    settings: SourceSettings
-    table: Table
-    fields: Mapping[str, Key]
-    entities: Table | None = None
 
 
 class Statements:
@@ -95,10 +88,12 @@ class Statements:
         self._settings = facts.settings
         self._postgres = facts.kind == "postgresql"
         self._guarded = guarded
-        self._limit = expressions.hundredths_limit(rows)
-        self._wide = facts.settings.layout is Layout.WIDE
+        self._values = Figures(facts, guarded=guarded, limit=expressions.hundredths_limit(rows))
         self._figures = relation(split_name(facts.settings.table)).alias("f")
-        self._period = column("f", facts.settings.period)
+        self._periods = [] if facts.settings.period is None else [facts.settings.period]
+        self._period: ColumnElement[Any] = sa.cast(sa.literal_column(f"'{ALL}'"), sa.Text)
+        if facts.settings.period is not None:
+            self._period = column("f", facts.settings.period)
         self._written: dict[tuple[str, bool], str] = {}
         self._packing = packing
         self.masks = Masks(facts.kind, facts.settings, facts.table, facts.entities, plan.groups, array)
@@ -123,12 +118,13 @@ class Statements:
         fields = sorted({field for spec in specs for field in spec.fields})
         columns = _Columns(1 + words_of(self._plan.groups))
         at = {spec.name: self._spread(spec, fields, columns) for spec in specs}
-        at[""] = {"figured": columns.add(f"bool_or({_any(range(len(fields)))})")}
+        rejected = [f"p.x{i} > 0" for i in range(len(fields)) if self._guarded]
+        at[""] = {"present": columns.add(f"bool_or({' OR '.join([_any(range(len(fields))), *rejected])})")}
         doubtful = set() if self._guarded else set(fields) - set(checked)
         sums = tuple(
             columns.add(f"sum(p.c{i})")
             for i, field in enumerate(fields)
-            if field in doubtful and self._kind(field) is Kind.NUMERIC
+            if field in doubtful and self._values.kind(field) is Kind.NUMERIC
         )
 
         def query(*, whole: bool) -> Select[Any]:
@@ -184,18 +180,40 @@ class Statements:
             rows = rows.where(rowid > sa.literal_column(str(low)))
         return self._text(sa.select(sa.func.max(sa.literal_column("r"))).select_from(rows.subquery("a")))
 
-    def has_figures(self, period: Key) -> str:
-        """One row if the period has a number in any field."""
-        query: Select[Any] = sa.select(sa.literal_column("1")).select_from(self._figures)
-        query = query.where(*self._present(), self._period == self._literal(period), self._any_figure())
-        return self._text(query.limit(sa.literal_column("1")))
-
     def other_periods(self, known: Iterable[Key]) -> str:
-        """The periods beside the known ones that have a number in any field."""
+        """The periods beside the known ones that have a value in any field, with the masks of those who have it."""
         excluded = [self._literal(key) for key in known]
-        query = sa.select(self._key(self._period)).distinct().select_from(self._figures)
-        query = query.where(*self._present(), self._any_figure())
-        return self._text(query.where(self._period.not_in(excluded)) if excluded else query)
+        conditions = [*self._present(), self._any_value()]
+        if excluded:
+            conditions.append(self._period.not_in(excluded))
+        figures, masks = self.masks.beside(self._figures, "f", self._settings.entity, (), conditions)
+        return self._text(figures.add_columns(self._key(self._period), *masks).distinct())
+
+    def rejections(self, fields: Sequence[str]) -> str:
+        """Period, masks, and of each field the three columns of `_examined`."""
+        figures, masks = self.masks.beside(
+            self._figures, "f", self._settings.entity, (), self._conditions(fields, whole=True)
+        )
+        query = figures.add_columns(self._key(self._period), *masks, *self._examined(fields))
+        return self._text(query.group_by(self._period, *masks))
+
+    def sample(self, fields: Sequence[str], rows: int) -> str:
+        """Of each field the three columns of `_examined`, of so many rows."""
+        places = {self._settings.entity, self._settings.field, *self._periods, *map(self._values.column, fields)}
+        some = sa.select(*(column("f", name) for name in sorted(filter(None, places)))).select_from(self._figures)
+        some = some.where(*self._conditions(fields, whole=True)).limit(sa.literal_column(str(rows)))
+        return self._text(sa.select(*self._examined(fields)).select_from(some.subquery("f")))
+
+    def _examined(self, fields: Sequence[str]) -> list[ColumnElement[Any]]:
+        """How many values there are of each field, how many of them are rejected, and an example (see `Figures`)."""
+        texts: list[str] = []
+        for field in fields:
+            only, rejected = self._values.only(field), self._values.rejected(field)
+            here = f" FILTER (WHERE {only})" if only else ""
+            bad = f" FILTER (WHERE {rejected}{f' AND {only}' if only else ''})"
+            example = self._values.example(field)
+            texts += [f"count({self._values.value(field)}){here}", f"count(*){bad}", f"min({example}){bad}"]
+        return list(map(sa.literal_column, texts))
 
     def _of_parts(self, name: str, query: _Query, within: Sequence[Part]) -> str:
         """A query of the whole table, or of parts of it. Only what tells the parts differs, so it is written once."""
@@ -211,9 +229,9 @@ class Statements:
         return f"{before}({parts}){after}" if after else parts
 
     def _totals(self, *, whole: bool) -> Select[Any]:
-        names = [self._settings.period] if self._wide else [self._settings.period, self._settings.field or ""]
-        fields: Sequence[str | None] = self._plan.totals if self._wide else [None]
-        used = list(dict.fromkeys((*names, *(self._value_column(field) for field in fields))))
+        names = [] if self._facts.wide else [self._settings.field or ""]
+        fields: Sequence[str | None] = self._plan.totals if self._facts.wide else [None]
+        used = list(dict.fromkeys((*self._periods, *names, *map(self._values.column, fields))))
         conditions = self._conditions(self._plan.totals, whole=whole)
         if self._packing:
             conditions.append(sa.literal_column(self._packing.condition(reference("f", self._settings.field or ""))))
@@ -224,11 +242,13 @@ class Statements:
             unit = sa.select(*(column("f", name) for name in needed)).select_from(figures).where(*conditions)
             figures, conditions = self._unit(unit), []
         query, masks = self.masks.beside(figures, "f", self._settings.entity, used, conditions)
-        numbers = [number for field in fields for number in self._numbers(field)]
-        keys = [column("f", name) for name in names]
+        numbers: list[ColumnElement[Any]] = [
+            sa.literal_column(number) for field in fields for number in self._values.totals(field)
+        ]
+        keys = [self._period, *(column("f", name) for name in names)]
         if self._packing:
             mask = "m.m0" if masks else None
-            period, field = (reference("f", name) for name in names)
+            period, field = (reference("f", name) for name in (*self._periods, *names))
             key: ColumnElement[Any] = sa.literal_column(self._packing.sql(period, field, mask))
             return query.add_columns(key.label("k"), *numbers).group_by(sa.literal_column("1"))
         query = query.add_columns(*(self._key(key) for key in keys), *masks, *numbers)
@@ -236,14 +256,7 @@ class Statements:
 
     def _is_flat(self, specs: Sequence[Spec]) -> bool:
         """Whether each row has all that a formula needs, so that nothing has to be brought together."""
-        if self._wide:
-            return self._is_unique()
-        return self._is_unique() and all(len(spec.fields) == 1 for spec in specs)
-
-    def _is_unique(self) -> bool:
-        """Whether an entity has at most one figure of a field in a period."""
-        keys = {self._settings.entity, self._settings.period}
-        return self._facts.table.is_unique(keys if self._wide else {*keys, self._settings.field or ""})
+        return self._facts.unique and (self._facts.wide or all(len(spec.fields) == 1 for spec in specs))
 
     def _pivot(self, fields: Sequence[str], *, whole: bool, flat: bool) -> Select[Any]:
         """One row an entity and period (if not `flat`), one column a field: `c0`…, and beside it `x0`…: what SQLite
@@ -251,7 +264,7 @@ class Statements:
         """
         columns: list[ColumnElement[Any]] = []
         for i, field in enumerate(fields):
-            numbers = self._row_numbers(field) if flat else self._pivot_numbers(field)
+            numbers = self._values.of_entity(field, flat=flat)
             columns += [
                 sa.literal_column(number).label(f"{letter}{i}") for letter, number in zip("cx", numbers, strict=False)
             ]
@@ -260,40 +273,42 @@ class Statements:
         query = query.select_from(self._figures).where(*self._conditions(fields, whole=whole))
         return query if flat else query.group_by(entity, self._period)
 
-    def _pivot_numbers(self, field: str) -> list[str]:
-        value, only = self._value(field), self._only(field)
-        where = f" FILTER (WHERE {only})" if only else ""
-        if not self._postgres:
-            numbers = self._sqlite_numbers(value, only)
-            return [numbers[0], numbers[2]]
-        figure = expressions.figure(value, self._kind(field), guarded=self._guarded)
-        # Of one value min is the sum, and costs less.
-        total = f"{'min' if self._is_unique() else 'sum'}({figure}){where}::numeric"
-        return [total, f"count({value}){where} - count({figure}){where}"] if self._guarded else [total]
-
-    def _row_numbers(self, field: str) -> list[str]:
-        value, only = self._value(field), self._only(field)
-        figure = expressions.figure(value, self._kind(field), guarded=self._guarded)
-        total = f"CASE WHEN {only} THEN {figure} END::numeric" if only else f"({figure})::numeric"
-        rejected = f"({value} IS NOT NULL AND ({figure}) IS NULL{f' AND {only}' if only else ''})::integer"
-        return [total, rejected] if self._guarded else [total]
-
     def _spread(self, spec: Spec, fields: Sequence[str], columns: _Columns) -> dict[str, int]:
         """The columns that one counter needs, and where they are."""
-        zero = spec.missing is Missing.ZERO
+
+        def place(name: Name) -> str:
+            column_ = f"p.c{fields.index(name.name)}"
+            return f"coalesce({column_}, 0)" if name.zero else column_
+
+        def lacks(wanted: Iterable[str]) -> str:
+            return " OR ".join(f"p.c{fields.index(field)} IS NULL" for field in wanted)
+
         places = [fields.index(field) for field in spec.fields]
-
-        def place(name: str) -> str:
-            return f"coalesce(p.c{fields.index(name)}, 0)" if zero else f"p.c{fields.index(name)}"
-
-        value = expressions.formula(spec.node, place)
-        every = " AND ".join(f"p.c{i} IS NOT NULL" for i in places)
+        required = [field for field in spec.fields if field not in spec.optional]
         # Without any of its fields an entity is as one without rows, of which the counter's rule says what to do.
-        complete = _any(places) if zero else every
-        only = f" FILTER (WHERE {complete})" if zero else ""
+        complete = _every(map(fields.index, required)) if required else f"({_any(places)})"
+        at = {"complete": columns.count(complete)}
+        if spec.complete:
+            for i in places:
+                at[f"total {fields[i]}"] = columns.add(f"sum(p.c{i}) FILTER (WHERE {complete})")
+        else:
+            at |= self._aggregated(spec, complete, place, columns)
+            if spec.optional == frozenset(spec.fields) or spec.strict:
+                at["rows"] = columns.count(_any(places))
+        if self._guarded:
+            at["rejected"] = columns.add(f"sum({' + '.join(f'p.x{i}' for i in places)})::bigint")
+        if spec.strict:
+            lacking = f"({_any(places)}) AND ({lacks(spec.strict)})"
+            at["lacking"] = columns.count(lacking)
+            at["example"] = columns.add(f"min(p.entity::text) FILTER (WHERE {lacking})")
+        return at
+
+    def _aggregated(self, spec: Spec, complete: str, place: Callable[[Name], str], columns: _Columns) -> dict[str, int]:
+        """The columns for the results of a counter over entities."""
+        value = expressions.formula(spec.node, place)
+        only = f" FILTER (WHERE {complete})" if spec.optional else ""
         nonzero = [f"{divisor} <> 0" for divisor in expressions.divisors(spec.node, place)]
-        defined = " AND ".join([f"({complete})", *nonzero]) if nonzero else complete
-        at = {"complete": columns.count(complete), "count": columns.count(defined)}
+        at = {"count": columns.count(" AND ".join([f"({complete})", *nonzero]) if nonzero else complete)}
         match spec.aggregate:
             case Aggregate.SUM | Aggregate.AVG:
                 at["total"] = columns.add(f"sum({value}){only}")
@@ -303,66 +318,16 @@ class Statements:
                 at["high"] = columns.add(f"max({value}){only}")
             case Aggregate.COUNT:
                 pass
-        if spec.missing is not Missing.SKIP:
-            at["rows"] = columns.count(_any(places))
-        if self._guarded:
-            rejected = " + ".join(f"p.x{i}" for i in places)
-            at["rejected"] = columns.add(f"sum({rejected})::bigint")
-        if spec.missing is Missing.FAIL:
-            at["example"] = columns.add(f"min(p.entity::text) FILTER (WHERE ({_any(places)}) AND NOT ({every}))")
         return at
 
-    def _value(self, field: str | None) -> str:
-        """The column that holds the figures (in the wide layout those of `field`), as text."""
-        return reference("f", self._value_column(field))
-
-    def _value_column(self, field: str | None) -> str:
-        return str(self._facts.fields[field or ""]) if self._wide else self._settings.value or ""
-
-    def _kind(self, field: str | None) -> Kind:
-        return self._facts.table.columns[self._value_column(field)].kind
-
-    def _only(self, field: str | None) -> str:
-        """In the long layout, the condition that a row is of this field."""
-        if field is None or self._wide:
-            return ""
-        return f"{reference('f', self._settings.field or '')} = {literal(self._facts.fields[field], self._facts.kind)}"
-
-    def _numbers(self, field: str | None) -> list[ColumnElement[Any]]:
-        """Three aggregates of the figures (in the wide layout those of `field`).
-
-        PostgreSQL: the sum, how many figures, how many values. SQLite: the sum of what are hundredths, how many values,
-        and what `countercache_sum` made of the others; if not guarded, such others make the sum a float.
-        """
-        value = self._value(field)
-        if self._postgres:
-            figure = expressions.figure(value, self._kind(field), guarded=self._guarded)
-            texts = [f"sum({figure})", f"count({figure})", f"count({value})"]
-        else:
-            texts = self._sqlite_numbers(value, "")
-        return [sa.literal_column(each) for each in texts]
-
-    def _sqlite_numbers(self, value: str, only: str) -> list[str]:
-        where = f" FILTER (WHERE {only})" if only else ""
-        if not self._guarded:
-            quick = expressions.hundredths(value, self._limit, otherwise="0.0")
-            return [f"sum({quick}){where}", f"count({value}){where}", "NULL"]
-        exact = expressions.hundredths(value, self._limit)
-        rest = f"{value} IS NOT NULL AND {exact} IS NULL" + (f" AND {only}" if only else "")
-        added = f"countercache_sum({expressions.decodable(value)}) FILTER (WHERE {rest})"
-        return [f"sum({exact}){where}", f"count({value}){where}", added]
-
-    def _any_figure(self) -> ColumnElement[bool]:
-        fields: list[str | None] = list(self._facts.fields) if self._wide else [None]
-        texts = [f"countercache_is_number({expressions.decodable(self._value(field))})" for field in fields]
-        if self._postgres:
-            figures = [expressions.figure(self._value(field), self._kind(field), guarded=True) for field in fields]
-            texts = [f"{figure} IS NOT NULL" for figure in figures]
-        return sa.literal_column("(" + " OR ".join(texts) + ")")
+    def _any_value(self) -> ColumnElement[bool]:
+        fields: list[str | None] = list(self._facts.fields) if self._facts.wide else [None]
+        texts = [f"{self._values.value(field)} IS NOT NULL" for field in fields]
+        return sa.literal_column("(" + (" OR ".join(texts) or "1 = 0") + ")")
 
     def _conditions(self, fields: Sequence[str], *, whole: bool) -> list[ColumnElement[bool]]:
         found = self._present()
-        if not self._wide and self._reads_fewer(fields):
+        if not self._facts.wide and self._reads_fewer(fields):
             listed = [self._literal(self._facts.fields[field]) for field in fields]
             found.append(column("f", self._settings.field or "").in_(listed))
         if self._plan.periods is not None:
@@ -436,3 +401,7 @@ class _Columns:
 
 def _any(places: Iterable[int]) -> str:
     return " OR ".join(f"p.c{i} IS NOT NULL" for i in places)
+
+
+def _every(places: Iterable[int]) -> str:
+    return " AND ".join(f"p.c{i} IS NOT NULL" for i in places)

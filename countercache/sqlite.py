@@ -10,7 +10,6 @@ Where nobody writes while it is opened the file is opened twice, so that two pro
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -21,34 +20,44 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
+import msgspec
+
+from countercache import textnumbers
 from countercache.database import Database, Refused, Row, Target, describe_number
 from countercache.errors import ConfigError, DatabaseError, DatabaseUnreachable, DeadlineExceeded
 from countercache.formula import EXACT
+from countercache.settings import Numbers
 from countercache.states import Reason
-from countercache.tables import MAX_DIGITS, Column, Kind, Table
+from countercache.tables import Column, Kind, Table
 
 _TICK = 50_000
 """Instructions of SQLite's machine between two looks at the clock: a few milliseconds."""
 
 _BEGIN = ("PRAGMA query_only = 1", "BEGIN", "SELECT count(*) FROM sqlite_master")
 
-_NUMBER = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?[ \t\r\n]*")
 
+def number(value: object, spelling: str | None = None) -> Decimal | None:
+    """A value as the decimal that it prints as; `None` where it is no finite number.
 
-def number(value: object) -> Decimal | None:
-    """A value as the decimal that it prints as; `None` where it is no finite number."""
+    `spelling` says how texts spell numbers: `Numbers` as JSON, where it is not the plain way.
+    """
     if isinstance(value, int):
         return Decimal(value)
     if isinstance(value, float):
         result = Decimal(repr(value))
         return result if result.is_finite() else None
-    if isinstance(value, str) and len(value) <= MAX_DIGITS and _NUMBER.fullmatch(value):
-        return Decimal(value.strip())
+    if isinstance(value, str):
+        return textnumbers.read(value, _spelling(spelling) if spelling else textnumbers.PLAIN)
     return None
 
 
-def _is_number(value: object) -> bool:
-    return number(value) is not None
+@cache
+def _spelling(text: str) -> Numbers:
+    return msgspec.json.decode(text, type=Numbers)
+
+
+def _is_number(value: object, spelling: str | None) -> bool:
+    return number(value, spelling) is not None
 
 
 class _Sum:
@@ -59,11 +68,11 @@ class _Sum:
         self._count = 0
         self._rejected = 0
 
-    def step(self, value: object) -> None:
+    def step(self, value: object, spelling: str | None) -> None:
         """Take a value; NULL is none."""
         if value is None:
             return
-        found = number(value)
+        found = number(value, spelling)
         if found is None:
             self._rejected += 1
         else:
@@ -115,8 +124,8 @@ class SQLite(Database):
         with self._errors():
             connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
             connection.set_progress_handler(lambda: time.monotonic() >= self._stop_at, _TICK)
-            connection.create_aggregate("countercache_sum", 1, _Sum)  # type: ignore[arg-type]
-            connection.create_function("countercache_is_number", 1, _is_number, deterministic=True)
+            connection.create_aggregate("countercache_sum", 2, _Sum)  # type: ignore[arg-type]
+            connection.create_function("countercache_is_number", 2, _is_number, deterministic=True)
         return connection
 
     def begin(self) -> None:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     CONFIG = "config"
     NO_FIGURES = "no figures"
     MISSING = "missing figures"
+    REJECTED = "rejected values"
     DIVISION_BY_ZERO = "division by zero"
     SQL = "sql"
     WORKER = "worker died"
@@ -83,7 +84,8 @@ class Progress(msgspec.Struct, frozen=True):
 
 class Computed(msgspec.Struct, frozen=True):
     """What the worker found for one cell: a value, or a failure. `label` is the period's own name where `latest` was
-    asked. `change` is the change from `previous` in percent. `rejected` counts the values that were no numbers.
+    asked. `change` is the change from `previous` in percent. `rejected` counts the values that were no numbers. `note`
+    says what a newer period lacks.
     """
 
     cell: CellId
@@ -95,6 +97,7 @@ class Computed(msgspec.Struct, frozen=True):
     duration: float = 0.0
     rejected: int = 0
     failure: Failure | None = None
+    note: str = ""
 
 
 class Cell(msgspec.Struct, frozen=True):

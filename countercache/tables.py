@@ -46,6 +46,9 @@ class Table(msgspec.Struct, frozen=True):
 
     `blocks` is given where the table can be read in blocks by where the rows lie, which needs no index: how many pages
     it has (PostgreSQL), or its largest rowid (SQLite). `rowid` is the column of SQLite that is another name for it.
+
+    `references` are the foreign keys of one column that the database enforces: the column, the other table's `identity`
+    and its column.
     """
 
     name: tuple[str, ...]
@@ -56,6 +59,8 @@ class Table(msgspec.Struct, frozen=True):
     leading: frozenset[str] = frozenset()
     sorted: frozenset[str] = frozenset()
     rowid: str | None = None
+    identity: str = ""
+    references: frozenset[tuple[str, str, str]] = frozenset()
 
     def is_unique(self, columns: set[str]) -> bool:
         """Whether no two rows agree in all these columns (rows with a NULL in them apart)."""

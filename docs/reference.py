@@ -18,6 +18,7 @@ import msgspec
 
 from countercache import schema, settings
 from countercache.durations import duration_text
+from countercache.percent import percent_text
 
 PAGE = Path(__file__).parent / "configuration.md"
 BEGIN = "<!-- Generated from countercache/settings.py by docs/reference.py: edit it there. -->\n"
@@ -26,6 +27,7 @@ END = "<!-- End of the generated part. -->\n"
 _SPACE = "\N{NO-BREAK SPACE}"
 # The lookup tables are documented once, below the sources.
 _LOOKUP = "sources.NAME.entities, sources.NAME.fields, sources.NAME.periods"
+_NUMBERS = "sources.NAME.numbers, sources.NAME.field_numbers.FIELD"
 
 
 def main() -> None:
@@ -55,6 +57,7 @@ def sections() -> Iterator[str]:
                 yield from _section(name, cls)
         if name == "sources":
             yield from _section(_LOOKUP, settings.Lookup)
+            yield from _section(_NUMBERS, settings.Numbers)
         if name == "counters":
             yield from _section("counters.NAME.format", settings.Format)
 
@@ -69,7 +72,11 @@ def _section(path: str, cls: type[msgspec.Struct]) -> Iterator[str]:
     for name, field in schema.fields(cls).items():
         if schema.settings_class(schema.item_type(field.type)) or (not path and name != "namespace"):
             continue
-        facts = [_kind(field.type), _default(field), *([f"`{_variable(path, name)}`"] if path != _LOOKUP else [])]
+        facts = [
+            _kind(field.type),
+            _default(field),
+            *([f"`{_variable(path, name)}`"] if path not in {_LOOKUP, _NUMBERS} else []),
+        ]
         yield f"- **`{name}`** ({'; '.join(facts)})"
         yield _wrapped(comments[name])
     yield ""
@@ -106,6 +113,8 @@ def _kind(type_: object) -> str:
 def _member(member: object) -> str:
     if member == settings.Duration:
         return "duration"
+    if member == settings.Percent:
+        return "percentage"
     if get_origin(member) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(member))
     if isinstance(member, type) and issubclass(member, StrEnum):
@@ -124,6 +133,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "optional"
     if settings.Duration in schema.members(field.type):
         value = duration_text(value)
+    if settings.Percent in schema.members(field.type):
+        value = percent_text(value)
     text = msgspec.json.encode(value).decode()
     return f"default `{text}`"
 

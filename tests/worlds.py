@@ -25,6 +25,7 @@ from countercache.settings import (
     Lookup,
     Missing,
     Over,
+    Rejected,
     Settings,
     SourceSettings,
 )
@@ -102,20 +103,42 @@ class World(msgspec.Struct, frozen=True):
         return set(self.listed) if self.listed is not None else {row[0] for row in self.rows}
 
     def figures(self, field: str, period: str, members: set[str] | None) -> list[tuple[str, Fraction | None]]:
-        """Entity and number of each value that is not NULL."""
+        """Entity and number of each value that is not NULL; nobody counts whom the entities table does not list."""
+        pool = self.everybody() if members is None else members
         return [
             (e, self.number(v))
             for e, f, p, v in self.rows
-            if v is not None and f == field and p == period and (members is None or e in members)
+            if v is not None and f == field and p == period and e in pool
         ]
 
-    def figured(self) -> list[str]:
-        """The periods with a number in any field, in their order."""
-        return [p for p in PERIODS if any(n is not None for f in FIELDS for _, n in self.figures(f, p, None))]
+    def present(self) -> list[str]:
+        """The periods with a value in any field, in their order."""
+        return [p for p in PERIODS if any(self.figures(f, p, None) for f in FIELDS)]
 
     def periods(self) -> list[str]:
-        """The periods that exist: those of the lookup table, else those that have figures."""
-        return list(PERIODS) if self.period_lookup else self.figured()
+        """The periods that exist: those of the lookup table, else those that have values."""
+        return list(PERIODS) if self.period_lookup else self.present()
+
+    def latest(self, tree: Formula, counter: CounterSettings) -> str | None:
+        """The newest period in which enough of the fields is reported."""
+        zero = counter.missing is Missing.ZERO
+        units = [sorted(leaves(tree))] if zero else [[f] for f in sorted(leaves(tree))]
+        existing = self.periods()
+
+        def count(unit: list[str], period: str) -> int:
+            found = [n for f in unit for _, n in self.figures(f, period, None)]
+            return len(found) if counter.rejected is not Rejected.SKIP else sum(n is not None for n in found)
+
+        for at in reversed(range(len(existing))):
+            enough = True
+            for unit in units:
+                before = [n for p in existing[:at] if (n := count(unit, p))][-2:]
+                share = Fraction(1, 2) if counter.min_coverage is None else Fraction(counter.min_coverage)
+                here = count(unit, existing[at])
+                enough &= here > 0 and here >= share * max(before, default=0)
+            if enough:
+                return existing[at]
+        return existing[-1] if zero and existing else None
 
     def expected(self, tree: Formula, counter: CounterSettings, group: str, periods: list[str]) -> Expected:
         """What a cell over these periods (one, or all that have figures) must be."""
@@ -125,6 +148,8 @@ class World(msgspec.Struct, frozen=True):
             value, reported, rejected = self._totals(tree, counter, members, periods)
         else:
             value, reported, rejected = self._entities(tree, counter, members, periods)
+        if rejected and counter.rejected is not Rejected.SKIP:
+            value = Reason.REJECTED
         return Expected(value, reported, size, rejected)
 
     def _totals(
@@ -400,4 +425,6 @@ counters = st.builds(
     ),
     groups=st.lists(st.sampled_from(["all", *GROUPS]), min_size=1, unique=True).map(tuple),
     compare=st.booleans(),
+    rejected=st.sampled_from([None, Rejected.FAIL, Rejected.SKIP, Rejected.SKIP]),
+    min_coverage=st.sampled_from([None, Decimal(0), Decimal("0.3"), Decimal(1)]),
 )

@@ -16,9 +16,10 @@ from countercache import inspection
 from countercache.commands import to_type
 from countercache.database import Database, Refused
 from countercache.doctor.clocks import clock
+from countercache.latest import likely
 from countercache.messages import Channel, Checked, Diagnosed, Go, Report
 from countercache.names import Names, read_names
-from countercache.plan import Plan, labels, only
+from countercache.plan import Plan, labels
 from countercache.results import Check, Finding, Health
 from countercache.settings import Settings
 from countercache.sql import Range, Statements
@@ -186,7 +187,7 @@ def _indexes(
         wanted[mine.entity] = f"{seen}; with an index on {mine.entity} it is cut into several"
     some = _some_periods(names)
     selective = some is not None and _is_large(table) and mine.period not in table.leading
-    if some and selective and _cost(database, _statement(names, some, Range())) > _WORTH_IT * whole:
+    if some and mine.period and selective and _cost(database, _statement(names, some, Range())) > _WORTH_IT * whole:
         few = f"{len(some.periods or ())} of {len(names.periods or ())} periods"
         wanted[mine.period] = f"for {few} all of {mine.table} is read; an index on {mine.period} ends that"
     for column, seen in wanted.items():
@@ -212,10 +213,10 @@ def _some_periods(names: Names) -> Plan | None:
     if wanted is None or not names.periods:
         return None
     compare = any(counter.compare for counter in names.plan.wanted.values())
-    keys = only(names.periods, wanted, names.periods[-1].key, compare=compare)
+    keys = likely(names.periods, wanted, compare=compare)
     if not keys or len(keys) > _FEW * len(names.periods):
         return None
-    return msgspec.structs.replace(names.plan, periods=keys)
+    return msgspec.structs.replace(names.plan, periods=tuple(sorted(keys, key=repr)))
 
 
 def _statement(names: Names, plan: Plan, within: Range) -> str:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from countercache.settings import CounterSettings, DatabaseSettings, Layout, Lookup, Over, Settings, SourceSettings
+from countercache.settings import (
+    CounterSettings,
+    DatabaseSettings,
+    Layout,
+    Lookup,
+    Over,
+    Rejected,
+    Settings,
+    SourceSettings,
+)
 from countercache.states import Reason
 from tests.computing import Results, compute, load
 
@@ -63,10 +72,17 @@ def by_sql(url: str, queries: list[str]) -> Results:
     return compute(Settings(databases={"main": DatabaseSettings(url=url)}, counters=counters))
 
 
-def sqlite_settings(path: Path, periods: Lookup | None = None) -> Settings:
+def sqlite_settings(path: Path, periods: Lookup | None = None, rejected: Rejected = Rejected.FAIL) -> Settings:
     """A counter of field a, over totals and over entities."""
     source = SourceSettings(
-        database="main", table="figure", entity="who", field="what", period="year", value="value", periods=periods
+        database="main",
+        table="figure",
+        entity="who",
+        field="what",
+        period="year",
+        value="value",
+        periods=periods,
+        rejected=rejected,
     )
     totals = CounterSettings(source="figures", formula="a")
     return Settings(
@@ -89,16 +105,21 @@ def test_a_real_is_stored_as_it_is_printed(make_database: Callable[[str], str]) 
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_that_cannot_be_decoded_is_no_number(tmp_path: Path, text: str, encoding: str) -> None:
-    """It is rejected and counted, and a period of which there is nothing else has no figures."""
+    """It is rejected, and counted where the source says that it may be left out; else it fails the newest period."""
     path = tmp_path / "odd.db"
     odd = f"cast({text} AS text)"
     rows = f"INSERT INTO figure VALUES ('bob', 'a', 2001, {odd}), ('bob', 'a', 2002, {odd});"
     load(f"sqlite:///{path}", f"PRAGMA encoding = '{encoding}';" + FIGURES + rows, {})
-    results = compute(sqlite_settings(path))
-    assert not results.failures
+    skipping, failing = compute(sqlite_settings(path, rejected=Rejected.SKIP)), compute(sqlite_settings(path))
+    assert not skipping.failures
     for counter in ("totals", "entities"):
-        cell = results.cell(counter)
+        cell = skipping.cell(counter)
         assert (cell.label, cell.value, cell.rejected) == ("2001", Decimal("101.25"), 2)
+        assert cell.note == "2002 has 0 of 2 figures of a: shown from 1 on (min_coverage)"
+        failed = failing.cell(counter)
+        assert (failed.label, failed.value, failed.rejected) == ("2001", None, 2)
+        assert failed.failure and failed.failure.reason is Reason.REJECTED
+        assert "2 of 4 values of a in 2001 are not numbers, such as" in failed.failure.message
 
 
 def test_text_that_cannot_be_decoded_in_columns(tmp_path: Path) -> None:
@@ -109,7 +130,13 @@ def test_text_that_cannot_be_decoded_in_columns(tmp_path: Path) -> None:
     script += "('ann', '2002', cast(x'a331' AS text), NULL);"
     load(f"sqlite:///{path}", script, {})
     source = SourceSettings(
-        database="main", layout=Layout.WIDE, table="figure", entity="who", period="year", fields=("a", "b")
+        database="main",
+        layout=Layout.WIDE,
+        table="figure",
+        entity="who",
+        period="year",
+        fields=("a", "b"),
+        rejected=Rejected.SKIP,
     )
     settings = Settings(
         databases={"main": DatabaseSettings(url=f"sqlite:///{path}")},

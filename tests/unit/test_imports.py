@@ -19,12 +19,12 @@ PACKAGE = Path(countercache.__file__).parent
 
 # The groups of modules, as docs/architecture.md has them, and which others each may import of.
 GROUPS = {
-    "values": "globs spelling states results messages errors durations redact settings schema breaker "
+    "values": "globs spelling states results messages errors durations redact settings schema breaker percent "
     "commands doctor doctor.clocks",
     "config": "document environment convert checks config doctor.host",
     "formula": "formula",
-    "compute": "tables packing plan fold",
-    "database": "expressions masks lookups sql database postgres sqlite",
+    "compute": "tables textnumbers packing plan latest rejections fold",
+    "database": "expressions figures masks lookups sql database postgres sqlite",
     "worker": "names alike batches passes reading worker inspection doctor.tables",
     "redis": "connection owner publish locks store events prune frameworks foreign doctor.server doctor.stored",
     "embedded": "embedded",

@@ -1,0 +1,54 @@
+"""What is said of values that were rejected: how many, of which fields, an example, and the cure. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from countercache.redact import shown
+from countercache.settings import Numbers
+from countercache.textnumbers import PLAIN, suggestion, written
+
+_LISTED_FIELDS = 3
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Of some values of a field: how many there are, how many were rejected, and one of these with its entity."""
+
+    values: int = 0
+    rejected: int = 0
+    entity: str = ""
+    example: str = ""
+
+    def __add__(self, other: Rejection) -> Rejection:
+        # The least example, so that it is the same whatever was read first.
+        example = min(((each.entity, each.example) for each in (self, other) if each.rejected), default=("", ""))
+        return Rejection(self.values + other.values, self.rejected + other.rejected, *example)
+
+
+def rejected_message(
+    rejections: Mapping[str, Rejection], place: str, numbers: Mapping[str, Numbers], names: Mapping[str, str]
+) -> str:
+    """One line about the rejected values of some fields in a place, such as "2019/20" (empty: not said).
+
+    `numbers` are the spellings of fields that have one, `names` those of entities by their keys.
+    """
+    worst = sorted(rejections, key=lambda field: (-rejections[field].rejected, field))
+    where = f" in {place}" if place else ""
+    parts = [
+        f"{each.rejected} of {each.values} values of {field}{where if field == worst[0] else ''} "
+        f"{'is not a number' if each.rejected == 1 else 'are not numbers'}, "
+        f"such as {shown(each.example)} ({names.get(each.entity, each.entity)})"
+        for field, each in ((field, rejections[field]) for field in worst[:_LISTED_FIELDS])
+    ]
+    if len(worst) > _LISTED_FIELDS:
+        parts.append(f"and values of {len(worst) - _LISTED_FIELDS} other fields")
+    return f"{', '.join(parts)}; {cure(rejections[worst[0]], numbers.get(worst[0], PLAIN))}"
+
+
+def cure(rejection: Rejection, numbers: Numbers) -> str:
+    """What to write into the configuration."""
+    likely = suggestion(rejection.example, numbers)
+    spell = f"{written(likely)} at the source reads it, " if likely else ""
+    return f'{spell}rejected = "skip" leaves such values out'

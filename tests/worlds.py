@@ -20,6 +20,7 @@ from countercache.settings import (
     Aggregate,
     CounterSettings,
     DatabaseSettings,
+    Format,
     GroupSettings,
     Layout,
     Lookup,
@@ -400,4 +401,5 @@ counters = st.builds(
     ),
     groups=st.lists(st.sampled_from(["all", *GROUPS]), min_size=1, unique=True).map(tuple),
     compare=st.booleans(),
+    format=st.builds(Format, percent=st.booleans()),
 )

@@ -1,64 +1,115 @@
-"""A value as people read it: currency, percent, compact. Babel knows how; it is imported where it is used."""
+"""A value as people read it: currency, percent, compact. The patterns and signs are CLDR's, which Babel has.
+
+Babel is imported where a value is shown: on a run of milliseconds its own start is a large part. Of it only the data
+are used. Its `format_*` functions do not group compact numbers, put no space after `KWD` and show `-0`.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
-from decimal import Decimal, localcontext
-from typing import Any
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from typing import TYPE_CHECKING
 
 from countercache.settings import Format
 
+if TYPE_CHECKING:
+    from babel import Locale
+    from babel.numbers import NumberPattern
+
 _LONGEST = 400
+_NBSP = "\N{NO-BREAK SPACE}"
 
 
 def display(value: Decimal, style: Format) -> str:
-    """The value as `display_value` shows it, rounded half to even by Babel (CLDR), e.g. `£126.8B`.
+    """The value as `display_value` shows it, rounded half away from zero, e.g. `£126.8B`.
 
     `percent` reads a ratio, as everywhere: 0.25 is 25%. A number of hundreds of digits is shown as `1.234560E+412`.
     """
-    if value.adjusted() >= _LONGEST:
-        return f"{value:.6E}"
-    with localcontext(prec=1000):  # the default of 28 digits refuses to round longer numbers
-        return _display(value, style)
+    # The default of 28 digits refuses to round longer numbers.
+    with localcontext(prec=1000, rounding=ROUND_HALF_UP):
+        return f"{value:.6E}" if value.adjusted() >= _LONGEST else _display(value, style)
 
 
 def _display(value: Decimal, style: Format) -> str:
-    # Only what is formatted is imported: on a run of milliseconds Babel's own start is a large part.
-    from babel import Locale, numbers  # noqa: PLC0415
+    from babel import Locale, numbers  # noqa: PLC0415 - see the module
 
-    digits = style.precision
+    locale = Locale.parse(style.locale)
+    symbols = dict(locale.number_symbols["latn"])
+    currency, unit = "", None
+    least, most = 0, 6  # decimals
     if style.percent:
-        return numbers.format_percent(value, format=_pattern("%", digits), locale=style.locale)
-    if style.notation == "compact":
-        digits = 1 if digits is None else digits
-        locale = Locale.parse(style.locale)
-        formats = locale.compact_currency_formats if style.currency else locale.compact_decimal_formats
-        unit = _unit(value, {int(least): numbers.parse_pattern(p) for least, p in formats["short"]["other"].items()})
-        # Babel picks the unit before it rounds: 999,999 would read 1000K.
-        value = round(value / unit, digits) * unit
-        if style.currency:
-            return numbers.format_compact_currency(value, style.currency, locale=style.locale, fraction_digits=digits)
-        return numbers.format_compact_decimal(value, locale=style.locale, fraction_digits=digits)
-    if style.currency:
-        if digits is None:
-            digits = numbers.get_currency_precision(style.currency)
-        pattern = Locale.parse(style.locale).currency_formats["standard"].pattern
-        pattern = re.sub(r"0\.0+", "0", pattern) if not digits else re.sub(r"0\.0+", "0." + "0" * digits, pattern)
-        return numbers.format_currency(
-            value, style.currency, format=pattern, locale=style.locale, currency_digits=False
-        )
-    return numbers.format_decimal(value, format=_pattern("", digits), locale=style.locale)
+        pattern, value = locale.percent_formats[None], value.scaleb(2)
+    elif style.currency:
+        pattern, currency = locale.currency_formats["standard"], numbers.get_currency_symbol(style.currency, locale)
+        least = most = numbers.get_currency_precision(style.currency)
+        symbols["decimal"] = symbols.get("currencyDecimal", symbols["decimal"])
+        symbols["group"] = symbols.get("currencyGroup", symbols["group"])
+    else:
+        pattern = locale.decimal_formats[None]
+    compact = style.notation == "compact" and not style.percent
+    if compact:
+        least, most = 0, 1
+    if style.precision is not None:
+        least = most = style.precision
+    if compact:
+        value, unit = _in_units(value, most, locale)
+    value = _rounded(value, most)
+    before, after = _around(pattern, unit, currency, negative=value < 0)
+    number = _number(abs(value), least, pattern.grouping, symbols, compact=compact)
+    return _affix(before, symbols, currency) + number + _affix(after, symbols, currency)
 
 
-def _unit(value: Decimal, patterns: Mapping[int, Any]) -> int:
-    """What a locale counts such a value in: thousands, millions, 万, lakhs… `patterns` are by the least value."""
-    least = max((each for each in patterns if each <= abs(value)), default=1)
-    pattern = patterns[least].pattern if least in patterns else "0"
-    return 1 if pattern == "0" else least // 10 ** (pattern.count("0") - 1)
+def _rounded(value: Decimal, digits: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-digits))
 
 
-def _pattern(suffix: str, digits: int | None) -> str:
-    """A CLDR number pattern: so many decimals, or without a precision as many as are needed, at most six."""
-    fraction = "######" if digits is None else "0" * digits
-    return f"#,##0{'.' + fraction if fraction else ''}{suffix}"
+def _in_units(value: Decimal, digits: int, locale: Locale) -> tuple[Decimal, NumberPattern | None]:
+    """The value in what a locale counts such values in (thousands, millions, 万, lakhs…), and the pattern for that."""
+    patterns = locale.compact_decimal_formats["short"]
+    for _ in range(2):  # rounding may reach the next unit: 999,999 is 1M
+        least = max((each for each in patterns["other"] if int(each) <= abs(value)), key=int, default="")
+        pattern = patterns["other"].get(least)
+        unit = 10 ** (len(least) - pattern.int_prec[0]) if pattern and pattern.pattern != "0" else 1
+        value = _rounded(value / unit, digits) * unit
+    if unit == 1:
+        return value, None
+    value /= unit
+    return value, patterns.get(locale.plural_form(abs(value)), {}).get(least, pattern)
+
+
+def _around(pattern: NumberPattern, unit: NumberPattern | None, currency: str, *, negative: bool) -> tuple[str, str]:
+    """What stands before and after the digits: sign, currency and unit, as patterns write them."""
+    before, after = pattern.prefix[negative], pattern.suffix[negative]
+    if unit:  # CLDR's own patterns for compact currencies have faults, such as "£ elfu1.2" in Swahili
+        before = "-" * negative + pattern.prefix[False] + unit.prefix[False]
+        after = unit.suffix[False] + pattern.suffix[False]
+    # CLDR's currencySpacing: "KWD 1", but "£1".
+    if before.endswith("¤") and _needs_space(currency[-1]):
+        before += _NBSP
+    if after.startswith("¤") and _needs_space(currency[0]):
+        after = _NBSP + after
+    return before, after
+
+
+def _needs_space(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "SZ"
+
+
+def _number(value: Decimal, least: int, grouping: tuple[int, int], symbols: Mapping[str, str], *, compact: bool) -> str:
+    """The digits of a rounded value, with at least so many decimals. Compact ones are grouped from five digits on."""
+    whole, _, fraction = f"{value:f}".partition(".")
+    fraction = fraction[:least] + fraction[least:].rstrip("0")
+    size, others = grouping
+    groups: list[str] = []
+    while len(whole) > size + (compact and not groups):
+        groups.insert(0, whole[-size:])
+        whole, size = whole[:-size], others
+    return symbols["group"].join([whole, *groups]) + (symbols["decimal"] + fraction if fraction else "")
+
+
+def _affix(text: str, symbols: Mapping[str, str], currency: str) -> str:
+    """A part of a pattern with the locale's own signs, and without its quotes."""
+    signs = {"-": symbols["minusSign"], "%": symbols["percentSign"], "¤": currency, "''": "'"}
+    return re.sub(r"'[^']*'|[-%¤]", lambda found: signs.get(found[0], found[0].strip("'")), text)

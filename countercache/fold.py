@@ -195,12 +195,14 @@ class Fold:
         outcome = self._outcome(cell.counter, cell.group, span)
         size = self._known.sizes.get(cell.group, 0) * (len(span) if cell.period == ALL else 1)
         previous = self._previous(cell, span) if compare and outcome.value is not None else None
+        points = self._plan.wanted[cell.counter].format.percent
         return Computed(
             cell,
             label,
             value=None if outcome.value is None else plain(outcome.value),
             previous=None if previous is None else plain(previous),
-            change=_change(outcome.value, previous),
+            change=_change(outcome.value, previous, points=points),
+            points=points,
             # More figures than entities say nothing about how many entities there are.
             coverage=Coverage(outcome.reported, size) if outcome.reported <= size else None,
             duration=duration,
@@ -398,12 +400,12 @@ def _aggregate(aggregate: Aggregate, spread: Spread) -> Decimal | None:
             return Decimal(spread.count)
 
 
-def _change(value: Decimal | None, previous: Decimal | None) -> Decimal | None:
-    """The change in percent, to one decimal, half away from zero."""
-    if value is None or not previous:
+def _change(value: Decimal | None, previous: Decimal | None, *, points: bool) -> Decimal | None:
+    """The change in percent, or of ratios in percentage points, to one decimal, half away from zero."""
+    if value is None or previous is None or not (previous or points):
         return None
     difference = EXACT.multiply(EXACT.subtract(value, previous), Decimal(100))
-    return quotient(difference, previous.copy_abs(), 1)
+    return EXACT.plus(quotient(difference, Decimal(1) if points else previous.copy_abs(), 1))  # plus turns -0 into 0
 
 
 def _pick(choose: Callable[[Decimal, Decimal], Decimal], one: Decimal | None, other: Decimal | None) -> Decimal | None:

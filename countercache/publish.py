@@ -39,12 +39,14 @@ def keys_of(settings: PublishSettings, cell: CellId, label: str) -> tuple[str, .
 
 
 def _document(computed: Computed, value: str, display: str, now: float) -> str:
+    change = computed.change
     document = {
         "value": value,
         "display_value": display,
         "period": computed.label,
         "previous": None if computed.previous is None else f"{computed.previous:f}",
-        "change_percent": None if computed.change is None else f"{computed.change:f}",
+        "change_percent": None if change is None or computed.points else f"{change:f}",
+        "change_points": f"{change:f}" if change is not None and computed.points else None,
         "computed_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
     }
     return msgspec.json.encode(document).decode()

@@ -157,15 +157,22 @@ class GroupSettings(Base, frozen=True, kw_only=True):
 
 
 class Format(Base, frozen=True, kw_only=True):
-    """How a value is shown to people: its `display_value`."""
+    """How a value is shown to people: its `display_value`. Half is rounded away from zero, and `-0` is never shown.
+
+    Separators, signs and units are those that Unicode's CLDR has for the locale, with Western digits. A web browser may
+    show a value differently for three reasons: numbers of four digits are grouped here in all languages, also in
+    Spanish, Italian, Polish and others that do without; compact amounts have their currency where other amounts have
+    it, also where CLDR lists another form; and the browser may have another version of CLDR.
+    """
 
     # The ISO 4217 code of its currency, such as `GBP`.
     currency: str | None = None
-    # The value is a ratio: 0.25 is shown as 25%.
+    # The value is a ratio: 0.25 is shown as 25%. Its change from the period before is in percentage points.
     percent: bool = False
     # `compact` shows 126,848,813,000 as 126.8B.
     notation: Literal["standard", "compact"] = "standard"
-    # Decimals, from 0 to 20. Without it: as many as the value, its currency or its notation calls for.
+    # Decimals, from 0 to 20, also where they are zeros: with 1, £105.0B beside £15.2B. Without it: at most one if
+    # `compact` (£105B beside £15.2B), else as many as the currency has, else as many as are needed, at most six.
     precision: int | None = None
     # The language and country whose custom is followed, such as `en_GB`.
     locale: str = "en_US"
@@ -226,7 +233,8 @@ class CounterSettings(Base, frozen=True, kw_only=True):
     periods: tuple[str, ...] | Literal["each"] = ("latest",)
     # Names of `[groups.NAME]` of the same source, and `all`: a cell for each.
     groups: tuple[str, ...] = ("all",)
-    # Also keep the total of the period before, and the change from it in percent.
+    # Also keep the total of the period before, and the change from it: in percent, or for a `format` with `percent` in
+    # percentage points.
     compare: bool = False
     # After this the value counts as stale, and `warmup --due` computes it again. Without it, or with `never`: it does
     # not.

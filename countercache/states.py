@@ -84,8 +84,8 @@ class Progress(msgspec.Struct, frozen=True):
 
 class Computed(msgspec.Struct, frozen=True):
     """What the worker found for one cell: a value, or a failure. `label` is the period's own name where `latest` was
-    asked. `change` is the change from `previous` in percent. `rejected` counts the values that were no numbers. `note`
-    says what a newer period lacks.
+    asked. `change` is the change from `previous` in percent, or in percentage points if `points`. `rejected` counts the
+    values that were no numbers. `note` says what a newer period lacks.
     """
 
     cell: CellId
@@ -93,6 +93,7 @@ class Computed(msgspec.Struct, frozen=True):
     value: Decimal | None = None
     previous: Decimal | None = None
     change: Decimal | None = None
+    points: bool = False
     coverage: Coverage | None = None
     duration: float = 0.0
     rejected: int = 0
@@ -113,6 +114,7 @@ class Cell(msgspec.Struct, frozen=True):
     display: str = ""
     previous: Decimal | None = None
     change: Decimal | None = None
+    points: bool = False
     coverage: Coverage | None = None
     rejected: int = 0
     computed_at: float | None = None

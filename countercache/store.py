@@ -41,6 +41,7 @@ from countercache.states import (
 _CELLS_A_WRITE = 1000
 _CELLS_A_READ = 250  # in one script: a few ms during which the server serves nobody else
 _LONGEST_NUMBER = 10_000  # characters; more are nobody's total
+_POINTS = "points"  # the `change_unit` of a change in percentage points; without one it is in percent
 _OF_FAILURES = ("reason", "error", "failed_at", "failures", "next_attempt")
 
 
@@ -230,6 +231,7 @@ def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
         "display": entry.display,
         "previous": _plain(found.previous),
         "change": _plain(found.change),
+        "change_unit": _POINTS if found.points and found.change is not None else None,
         "reported": coverage and str(coverage.reported),
         "entities": coverage and str(coverage.entities),
         "rejected": str(found.rejected),
@@ -314,6 +316,7 @@ def _cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
         display=short(fields.get("display", "")),
         previous=_decimal(fields.get("previous")),
         change=_decimal(fields.get("change")),
+        points=fields.get("change_unit") == _POINTS,
         coverage=Coverage(integer(fields["reported"]), integer(fields.get("entities")))
         if "reported" in fields
         else None,

@@ -20,6 +20,7 @@ from countercache.settings import (
     Aggregate,
     CounterSettings,
     DatabaseSettings,
+    Format,
     GroupSettings,
     Layout,
     Lookup,
@@ -427,4 +428,5 @@ counters = st.builds(
     compare=st.booleans(),
     rejected=st.sampled_from([None, Rejected.FAIL, Rejected.SKIP, Rejected.SKIP]),
     min_coverage=st.sampled_from([None, Decimal(0), Decimal("0.3"), Decimal(1)]),
+    format=st.builds(Format, percent=st.booleans()),
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from countercache.errors import CountercacheError
-    from countercache.states import CellId, Event, Failure, Lock, Progress
+    from countercache.states import Cell, CellId, Event, Failure, Lock, Progress
 
 Document = dict[str, Any]
 
@@ -278,9 +278,8 @@ def cell(view: results.CellView) -> Document:
         "value": text.number(stored.value) if stored and stored.value is not None else None,
         "display_value": _short(text.display_value(view)),
         "previous": text.number(stored.previous) if stored and stored.previous is not None else None,
-        "change_percent": (
-            text.number(text.rounded_percent(stored.change)) if stored and stored.change is not None else None
-        ),
+        "change_percent": _change(stored, points=False),
+        "change_points": _change(stored, points=True),
         "coverage": (
             {"reported": stored.coverage.reported, "entities": stored.coverage.entities}
             if stored and stored.coverage
@@ -297,6 +296,12 @@ def cell(view: results.CellView) -> Document:
         "failed_at": text.moment(stored.failed_at) if stored else None,
         "next_attempt": text.moment(stored.next_attempt) if stored else None,
     }
+
+
+def _change(stored: Cell | None, *, points: bool) -> str | None:
+    if stored is None or stored.change is None or stored.points is not points:
+        return None
+    return text.number(text.rounded_change(stored.change))
 
 
 def lock(held: Lock, now: float) -> Document:

@@ -179,7 +179,7 @@ def _cell(view: results.CellView) -> list[str]:
         text.escape(text.period(view), text.LIMIT),
         view.state,
         text.value(view),
-        text.change(cell.change) if cell else "",
+        text.change(cell),
         text.coverage(cell.coverage) if cell else "",
     ]
 

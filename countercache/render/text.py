@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from countercache.results import CellView, EmbeddedStatus, RunView, StatusResult
-    from countercache.states import Coverage, Event, Failure, Lock, Progress
+    from countercache.states import Cell, Coverage, Event, Failure, Lock, Progress
 
 LIMIT = 200
 """Characters of a text from outside that are shown before it is shortened with `…`."""
@@ -95,18 +95,19 @@ def number(value: Decimal) -> str:
     return format(value, "f")
 
 
-def rounded_percent(change: Decimal) -> Decimal:
-    """A change in percent to one decimal."""
-    return change.quantize(Decimal("0.1"), ROUND_HALF_UP) if abs(change) < Decimal("1e20") else change
+def rounded_change(change: Decimal) -> Decimal:
+    """A change to one decimal; never -0."""
+    rounded = change.quantize(Decimal("0.1"), ROUND_HALF_UP) if abs(change) < Decimal("1e20") else change
+    return rounded or abs(rounded)
 
 
-def change(percent: Decimal | None) -> str:
-    """A change with its direction: `▲ 10.3%`, `▼ 2.0%`, `= 0.0%`."""
-    if percent is None:
+def change(cell: Cell | None) -> str:
+    """A cell's change with its direction: `▲ 10.3%`, `▼ 2.0%`, `= 0.0%`; in percentage points `▲ 0.3 pp`."""
+    if cell is None or cell.change is None:
         return NOTHING
-    rounded = rounded_percent(percent)
+    rounded = rounded_change(cell.change)
     sign = "▲" if rounded > 0 else "▼" if rounded < 0 else "="
-    return f"{sign} {number(abs(rounded))}%"
+    return f"{sign} {number(abs(rounded))}{' pp' if cell.points else '%'}"
 
 
 def coverage(value: Coverage | None) -> str:

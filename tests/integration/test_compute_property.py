@@ -116,8 +116,10 @@ def assert_cell(
         previous = before if isinstance(before, Fraction) else None
     assert (None if cell.previous is None else Fraction(cell.previous)) == previous
     change: Any = None
-    if previous and isinstance(expected.value, Fraction):
-        change = worlds.rounded((expected.value - previous) * 100 / abs(previous), 1)
+    points = counter.format.percent
+    if (previous or (points and previous is not None)) and isinstance(expected.value, Fraction):
+        change = worlds.rounded((expected.value - previous) * 100 / (1 if points else abs(previous)), 1)
+    assert cell.points is points
     assert (None if cell.change is None else Fraction(cell.change)) == change
 
 

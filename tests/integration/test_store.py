@@ -46,6 +46,7 @@ def test_a_value_and_all_that_belongs_to_it(side: Side) -> None:
         Decimal("126848813000.00"),
         previous=Decimal("115003603000.00"),
         change=Decimal("10.3"),
+        points=True,
         coverage=Coverage(510, 560),
         duration=0.125,
         rejected=2,
@@ -54,6 +55,7 @@ def test_a_value_and_all_that_belongs_to_it(side: Side) -> None:
     assert store.write(lease, [entry], done=["users"]) == ()
     found = store.read(side.client, side.keys, side.settings).cells[USERS]
     assert (found.value, found.previous, found.change) == (computed.value, computed.previous, computed.change)
+    assert found.points
     assert (found.label, found.display, found.coverage) == ("2019/20", "£126.8B", Coverage(510, 560))
     assert (found.duration, found.rejected, found.run, found.fence) == (0.125, 2, lease.id, lease.fence)
     assert found.computed_at == pytest.approx(time.time(), abs=5)
@@ -103,13 +105,24 @@ def test_a_failure_stays_beside_the_last_value(side: Side) -> None:
 
 def test_a_value_wipes_out_earlier_failures_and_earlier_extras(side: Side) -> None:
     """After a success nothing is left of the failure, of a comparison or of a freshness that no longer apply."""
-    compared = Computed(USERS, "", Decimal(1), previous=Decimal(2), change=Decimal(-50), coverage=Coverage(1, 1))
+    compared = Computed(
+        USERS, "", Decimal(1), previous=Decimal(2), change=Decimal(-50), points=True, coverage=Coverage(1, 1)
+    )
     store.write(side.acquire(), [Publication(compared, fresh_for=60)])
     side.expire()
     store.write(side.acquire(), [failure(USERS)], backoff=Backoff(1, (60.0,)))
     side.expire()
     store.write(side.acquire(), [Publication(Computed(USERS, "", Decimal(3)), "3")])
     assert set(stored(side)) == {"value", "display", "label", "rejected", "duration", "computed_at", "run", "fence"}
+
+
+def test_a_change_without_a_unit_is_in_percent(side: Side) -> None:
+    """Only a change in points says so: cells that an earlier version stored say nothing and are read as before."""
+    compared = Computed(USERS, "", Decimal(1), previous=Decimal(2), change=Decimal(-50))
+    store.write(side.acquire(), [Publication(compared)])
+    assert "change_unit" not in stored(side)
+    found = store.read(side.client, side.keys, side.settings).cells[USERS]
+    assert (found.change, found.points) == (Decimal(-50), False)
 
 
 def test_the_same_write_again_changes_nothing(side: Side) -> None:

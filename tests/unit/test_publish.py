@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import msgspec
+import pytest
 
 from countercache.publish import published
 from countercache.settings import PublishSettings
@@ -26,6 +27,15 @@ def test_the_latest_period_has_a_key_that_stays() -> None:
     ]
 
 
+@pytest.mark.parametrize(("points", "keys"), [(False, ("3.6", None)), (True, (None, "3.6"))])
+def test_the_change_of_a_share_is_published_in_points(points: bool, keys: tuple[str | None, str | None]) -> None:
+    """Percent and percentage points have a key each; the other one is null."""
+    changed = msgspec.structs.replace(CELL, change=Decimal("3.6"), points=points)
+    (_, latest) = published(PublishSettings(encoding="json"), changed, "3.6%", 0.0)
+    document = msgspec.json.decode(latest.value)
+    assert (document["change_percent"], document["change_points"]) == keys
+
+
 def test_json_holds_what_a_page_shows() -> None:
     """The JSON encoding has the text beside the number, and numbers as decimal strings."""
     (_, latest) = published(PublishSettings(encoding="json"), CELL, "£12.6K", 1_600_000_000.0)
@@ -35,5 +45,6 @@ def test_json_holds_what_a_page_shows() -> None:
         "period": "2019/20",
         "previous": "12000",
         "change_percent": None,
+        "change_points": None,
         "computed_at": "2020-09-13T12:26:40+00:00",
     }

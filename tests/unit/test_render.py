@@ -25,8 +25,8 @@ from tests.samples import HOSTILE, screen, unescaped
 
 CELL_KEYS = {
     "slug", "name", "group", "period", "latest", "state", "value", "display_value", "previous", "change_percent",
-    "coverage", "rejected", "computed_at", "age_seconds", "fresh_until", "duration_seconds", "run", "error",
-    "failures", "failed_at", "next_attempt",
+    "change_points", "coverage", "rejected", "computed_at", "age_seconds", "fresh_until", "duration_seconds", "run",
+    "error", "failures", "failed_at", "next_attempt",
 }  # fmt: skip
 STATE_KEYS = {"ready", "stale", "calculating", "error", "pending"}
 LOCK_KEYS = {
@@ -142,6 +142,12 @@ def test_every_result_is_shown_in_every_way() -> None:
         assert screen(result)
 
 
+def test_the_change_of_a_share_is_in_points_in_json() -> None:
+    """A share's change has a key of its own, so that nobody takes points for percent; neither key ever says -0."""
+    cell = documents.cell(samples.view(change="-0.04", points=True))
+    assert (cell["change_percent"], cell["change_points"]) == (None, "0.0")
+
+
 def test_what_nobody_knows_how_to_show_is_refused() -> None:
     """A result without a view is a mistake of ours that tests must see."""
     for function in (documents.document, lambda it: list(plain.lines(it)), lambda it: list(tables.view(it))):
@@ -156,7 +162,7 @@ def test_a_cell_in_json_is_a_superset_of_what_the_first_web_stack_polled() -> No
     assert cell["value"] == "126848813000.00"
     assert cell["display_value"] == "£126.8B"
     assert cell["previous"] == "115003603000.00"
-    assert cell["change_percent"] == "10.3"
+    assert (cell["change_percent"], cell["change_points"]) == ("10.3", None)
     assert cell["coverage"] == {"reported": 510, "entities": 560}
     assert cell["computed_at"] == "2026-03-01T11:56:40.000Z"
     assert cell["age_seconds"] == 200.25

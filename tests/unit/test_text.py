@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,19 +66,22 @@ def test_ages_have_one_unit(seconds: float | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("percent", "shown"),
+    ("change", "points", "shown"),
     [
-        ("10.29986", "▲ 10.3%"),
-        ("-2.04", "▼ 2.0%"),
-        ("0.04", "= 0.0%"),
-        ("-0.04", "= 0.0%"),
-        ("1E+3", "▲ 1000.0%"),
-        ("1E+40", f"▲ 1{'0' * 40}%"),
+        ("10.29986", False, "▲ 10.3%"),
+        ("-2.04", False, "▼ 2.0%"),
+        ("0.04", False, "= 0.0%"),
+        ("-0.04", False, "= 0.0%"),
+        ("1E+3", False, "▲ 1000.0%"),
+        ("1E+40", False, f"▲ 1{'0' * 40}%"),
+        ("0.3", True, "▲ 0.3 pp"),
+        ("-5", True, "▼ 5.0 pp"),
+        (None, True, "-"),
     ],
 )
-def test_changes_have_a_direction(percent: str, shown: str) -> None:
-    """The direction is that of the rounded change, so that no ▲ stands before 0.0%."""
-    assert text.change(Decimal(percent)) == shown
+def test_changes_have_a_direction(change: str | None, points: bool, shown: str) -> None:
+    """The direction is that of the rounded change, so that no ▲ stands before 0.0%; a share's change is in points."""
+    assert text.change(samples.view(change=change, points=points).cell) == shown
 
 
 def test_a_moment_that_no_calendar_has_is_unknown() -> None:

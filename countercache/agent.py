@@ -33,7 +33,7 @@ _DUE = (State.STALE, State.ERROR, State.PENDING)
 
 class Request(msgspec.Struct, frozen=True):
     """What one `warmup` was asked: counters (none: all), limits in seconds (`None`: as configured), whether to try what
-    the circuit breaker puts off, what to do when a lock is held.
+    the circuit breaker puts off, whether to store values that would be held back, what to do when a lock is held.
     """
 
     counters: tuple[str, ...] = ()
@@ -42,6 +42,7 @@ class Request(msgspec.Struct, frozen=True):
     due: bool = False
     force: bool = False
     wait: float = 0.0
+    accept: bool = False
     ok_if_locked: bool = False
     command: str = ""
 
@@ -95,7 +96,12 @@ def warmup(settings: Settings, request: Request, observer: Observer) -> WarmupRe
         base = Base(redis, keys, locks.this_owner(request.command), seen.known, observer.event)
         timeout, size = request.timeout or settings.agent.timeout, request.batch_size or settings.agent.batch_size
         jobs = {
-            database: Job(settings, base, Task(database, tried, timeout, request.wait, size), guard.workers[database])
+            database: Job(
+                settings,
+                base,
+                Task(database, tried, timeout, request.wait, size, request.accept),
+                guard.workers[database],
+            )
             for database, names in wanted.items()
             if (tried := tuple(name for name in names if name not in skips))
         }

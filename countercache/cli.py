@@ -86,6 +86,7 @@ def warmup(
         Option("--wait", metavar="DURATION", help="Wait so long for a lock that is held. Default: not at all."),
     ] = None,
     force: Annotated[bool, Option("--force", help="Also try what the circuit breaker puts off.")] = False,
+    accept: Annotated[bool, Option("--accept", help="Store values that max_change would hold back.")] = False,
     ok_if_locked: Annotated[
         bool, Option("--ok-if-locked", help="Exit with 0 when another run holds the lock.")
     ] = False,
@@ -112,6 +113,7 @@ def warmup(
         due=due,
         force=force,
         wait=seconds("--wait", wait) or 0.0,
+        accept=accept,
         ok_if_locked=ok_if_locked,
         command=session.typed,
     )

@@ -40,6 +40,13 @@ class Facts(msgspec.Struct, frozen=True):
         keys = {self.settings.entity, self.settings.period, None if self.wide else self.settings.field}
         return self.table.is_unique({key for key in keys if key is not None})
 
+    def spellings(self) -> dict[str, Numbers]:
+        """How the fields are spelled whose values are, or may be, texts."""
+        default = self.settings.numbers or PLAIN
+        columns = {field: str(key) if self.wide else self.settings.value or "" for field, key in self.fields.items()}
+        texts = [field for field, name in columns.items() if self.table.columns[name].kind in {Kind.TEXT, Kind.ANY}]
+        return {field: self.settings.field_numbers.get(field, default) for field in texts}
+
 
 class Figures:
     """The values of one source. `guarded` and `limit` are as in `sql.Statements`."""

@@ -13,7 +13,7 @@ from countercache.formula import EXACT, Name, evaluate, plain, quotient
 from countercache.latest import Count, Latest
 from countercache.plan import LISTED, Group, Period, Plan, Spec, configured_cells, no_period
 from countercache.rejections import Rejection, rejected_message
-from countercache.settings import Aggregate, Missing, Over
+from countercache.settings import Aggregate, Missing, Numbers, Over
 from countercache.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason
 from countercache.tables import Key
 
@@ -120,7 +120,7 @@ class Known(msgspec.Struct, frozen=True):
 
     `periods` in their order; `present` the keys of those in which any field has a value; `sizes` the number of entities
     in each group; `failures` what is wrong with a group; `latest` by counter; `rejections` by period, field and mask;
-    `names` of the entities that serve as examples.
+    `names` of the entities that serve as examples; `spellings` of the fields whose values are texts.
     """
 
     periods: tuple[Period, ...]
@@ -130,6 +130,7 @@ class Known(msgspec.Struct, frozen=True):
     latest: Mapping[str, Latest] = {}
     rejections: Mapping[tuple[Key, str, int], Rejection] = {}
     names: Mapping[Key, str] = {}
+    spellings: Mapping[str, Numbers] = {}
 
 
 class _NoValueError(Exception):
@@ -341,11 +342,8 @@ class Fold:
         found = {field: rejection for field, rejection in found.items() if rejection.rejected}
         if not found:
             return None
-        source = self._plan.settings
-        numbers = {field: source.field_numbers.get(field, source.numbers) for field in found}
-        spelled = {field: each for field, each in numbers.items() if each is not None}
         names = {str(key): name for key, name in self._known.names.items()}
-        message = rejected_message(found, self._place(group, span), spelled, names)
+        message = rejected_message(found, self._place(group, span), self._known.spellings, names)
         return Failure(Reason.REJECTED, message)
 
     def _add(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ import msgspec
 
 from countercache import events, locks, store
 from countercache.breaker import backoff
+from countercache.commands import to_type
 from countercache.connection import Keys
 from countercache.display import display
 from countercache.durations import duration_text, rough_text
@@ -35,9 +37,10 @@ from countercache.guard import Ending, Worker
 from countercache.locks import Lease
 from countercache.messages import COMPUTE, Ended, Finished, Go, Progressed, decode_report, encode
 from countercache.outcome import job_exit_code, run_ended
+from countercache.percent import percent_text
 from countercache.publish import published
 from countercache.results import CellView, CounterOutcome, JobOutcome
-from countercache.settings import Settings
+from countercache.settings import CounterSettings, Settings
 from countercache.states import (
     Category,
     CellId,
@@ -65,13 +68,14 @@ RETRY = 0.25
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What one job is to do, and within which limits (seconds)."""
+    """What one job is to do, and within which limits (seconds). `accept`: no value is held back."""
 
     database: str
     counters: tuple[str, ...]
     timeout: float
     wait: float
     batch_size: int | str
+    accept: bool = False
 
 
 class Silence:
@@ -284,19 +288,22 @@ class Job:
         if not self._pending:
             return
         entries = [entry for finished in self._pending for entry in self._entries(finished)]
-        slow = [said for finished in self._pending if (said := self._slow(finished))]
+        remarks = [remark for finished in self._pending for remark in self._remarks(finished)]
         done = [finished.counter for finished in self._pending]
-        store.write(lease, entries, done, slow=slow, backoff=self._backoff)
-        self.finished.update({finished.counter: finished for finished in self._pending})
+        written = store.write(lease, entries, done, remarks=remarks, backoff=self._backoff)
+        self.finished.update({finished.counter: _with_held(finished, written) for finished in self._pending})
         self._pending.clear()
 
-    def _slow(self, finished: Finished) -> store.Slow | None:
-        """The word of warning for a counter that took more than half of the time that it may take."""
+    def _remarks(self, finished: Finished) -> Iterator[store.Remark]:
+        """That a counter took more than half of the time that it may take, and that values were left out of it."""
         limit = self._settings.counters[finished.counter].timeout or self.task.timeout
         took = max((cell.duration for cell in finished.cells), default=0.0)
-        if took <= limit / 2:
-            return None
-        return store.Slow(finished.counter, f"took {rough_text(took)} of the {duration_text(limit)} that it may take")
+        if took > limit / 2:
+            message = f"took {rough_text(took)} of the {duration_text(limit)} that it may take"
+            yield store.Remark(finished.counter, "slow", message)
+        if rejected := sum(cell.rejected for cell in finished.cells if cell.value is not None):
+            what = "1 value that is no number" if rejected == 1 else f"{rejected} values that are no numbers"
+            yield store.Remark(finished.counter, "rejected", f"{what} left out of {_cells(finished)}")
 
     def _entries(self, finished: Finished) -> Iterator[store.Publication]:
         """What is written of a counter: each cell's value or failure, or the one failure of all its known cells."""
@@ -311,7 +318,8 @@ class Job:
             else:
                 text = display(computed.value, settings.format)
                 keys = published(self._settings.publish, computed, text, time.time())
-                yield store.Publication(computed, text, settings.fresh_for, keys)
+                hold = None if self.task.accept else _hold(finished.counter, settings)
+                yield store.Publication(computed, text, settings.fresh_for, keys, hold)
 
     def _fail_rest(self, lease: Lease) -> None:
         """The counters that the worker did not finish get what stopped the job as their failure."""
@@ -346,3 +354,29 @@ class Job:
         return CounterOutcome(
             name, cells, values=sum(cell.value is not None for cell in finished.cells), failures=tuple(failures)
         )
+
+
+def _cells(finished: Finished) -> str:
+    count = sum(cell.rejected > 0 for cell in finished.cells if cell.value is not None)
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
+def _hold(counter: str, settings: CounterSettings) -> store.Hold | None:
+    """Which values of a counter are held back."""
+    if settings.max_change is None:
+        return None
+    bound = f"more than max_change = {percent_text(settings.max_change)}"
+    return store.Hold(settings.max_change, f"{bound}; `{to_type(f'accept {shlex.quote(counter)}')}` stores it")
+
+
+def _with_held(finished: Finished, written: store.Written) -> Finished:
+    """A counter with the cells that were held back as failed ones."""
+    if not written.held:
+        return finished
+    cells = (
+        msgspec.structs.replace(cell, value=None, failure=written.held[cell.cell])
+        if cell.cell in written.held
+        else cell
+        for cell in finished.cells
+    )
+    return msgspec.structs.replace(finished, cells=tuple(cells))

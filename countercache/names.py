@@ -100,8 +100,8 @@ def read_names(database: Database, settings: Settings, source: str, counters: Se
     strangers = mine.entities is not None and not _always_listed(mine.entities, mine.entity, table, entities)
     plan = make_plan(settings, source, counters, fields, complete=complete, strangers=strangers)
     if not complete:
-        fields = {name: name for name in {*plan.fields, *fields}}
-        wrong = _unknown_fields(database, settings, source, plan)
+        fields = {name: fields.get(name, name) for name in {*plan.fields, *fields}}
+        wrong |= _unknown_fields(database, settings, source, plan)
     right = {name: key for name, key in fields.items() if name not in wrong}
     facts = Facts(database.kind, mine, table, right, entities)
     return Names(facts, _without(plan, wrong), complete, periods)
@@ -172,7 +172,7 @@ def _read_fields(
         return {}, {}, False
     keys = [key for (key,) in database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))]
     wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(_name, keys))}
-    return {_name(key): key for key in keys}, wrong, True
+    return {_name(key): key for key in keys}, wrong, False
 
 
 def _unknown_fields(database: Database, settings: Settings, source: str, plan: Plan) -> dict[str, str]:

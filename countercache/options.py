@@ -41,6 +41,9 @@ Counters = Annotated[
     list[str] | None,
     typer.Argument(metavar="COUNTER", help="Only these counters. Default: all.", autocompletion=complete_counter),
 ]
+Counter = Annotated[
+    str, typer.Argument(metavar="COUNTER", help="The counter.", autocompletion=complete_counter, show_default=False)
+]
 ConfigPath = Annotated[
     str | None,
     Option(

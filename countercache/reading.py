@@ -264,6 +264,7 @@ class Source:
             self._latest,
             rejections,
             self.names.names_of(self._database, examples),
+            self.names.facts.spellings(),
         )
 
     def _known_periods(self, passes: Passes) -> tuple[Sequence[Period], set[Key]]:

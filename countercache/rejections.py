@@ -8,7 +8,7 @@ import msgspec
 
 from countercache.redact import shown
 from countercache.settings import Numbers
-from countercache.textnumbers import PLAIN, suggestion, written
+from countercache.textnumbers import suggestion, written
 
 _LISTED_FIELDS = 3
 
@@ -32,7 +32,7 @@ def rejected_message(
 ) -> str:
     """One line about the rejected values of some fields in a place, such as "2019/20" (empty: not said).
 
-    `numbers` are the spellings of fields that have one, `names` those of entities by their keys.
+    `numbers` are the spellings of the fields whose values are texts, `names` those of entities by their keys.
     """
     worst = sorted(rejections, key=lambda field: (-rejections[field].rejected, field))
     where = f" in {place}" if place else ""
@@ -44,11 +44,15 @@ def rejected_message(
     ]
     if len(worst) > _LISTED_FIELDS:
         parts.append(f"and values of {len(worst) - _LISTED_FIELDS} other fields")
-    return f"{', '.join(parts)}; {cure(rejections[worst[0]], numbers.get(worst[0], PLAIN))}"
+    return f"{', '.join(parts)}; {cure(rejections[worst[0]].example, numbers.get(worst[0]))}"
 
 
-def cure(rejection: Rejection, numbers: Numbers) -> str:
-    """What to write into the configuration."""
-    likely = suggestion(rejection.example, numbers)
-    spell = f"{written(likely)} at the source reads it, " if likely else ""
+def cure(example: str, numbers: Numbers | None) -> str:
+    """What to write into the configuration. `numbers` is the field's spelling, if its values are texts."""
+    likely = suggestion(example, numbers) if numbers else None
+    spell = ""
+    if numbers and likely:
+        spell = (
+            f"{written(likely)} at the source {'reads it' if likely.null == numbers.null else 'takes it for none'}, "
+        )
     return f'{spell}rejected = "skip" leaves such values out'

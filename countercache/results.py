@@ -239,6 +239,28 @@ class PruneResult(msgspec.Struct, frozen=True):
         return EXIT_OK if all(each.removed for each in self.cells) else EXIT_PARTIAL
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """A cell whose value was held back: whether it is stored now, or a run has written the cell meanwhile, and why it
+    was held back.
+    """
+
+    cell: CellId
+    accepted: bool
+    why: str
+
+
+class AcceptResult(msgspec.Struct, frozen=True):
+    """What `accept` did with the values of a counter that were held back."""
+
+    counter: str
+    cells: tuple[Accepted, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where a cell had changed meanwhile."""
+        return EXIT_OK if all(each.accepted for each in self.cells) else EXIT_PARTIAL
+
+
 class EventsResult(msgspec.Struct, frozen=True):
     """What `events` found, oldest first."""
 

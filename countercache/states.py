@@ -47,6 +47,7 @@ class Reason(StrEnum):
     REJECTED = "rejected values"
     DIVISION_BY_ZERO = "division by zero"
     SQL = "sql"
+    HELD = "held"
     WORKER = "worker died"
 
 
@@ -117,6 +118,7 @@ class Cell(msgspec.Struct, frozen=True):
     points: bool = False
     coverage: Coverage | None = None
     rejected: int = 0
+    note: str = ""
     computed_at: float | None = None
     fresh_until: float | None = None
     duration: float = 0.0

@@ -48,6 +48,13 @@ _OF_FAILURES = ("reason", "error", "failed_at", "failures", "next_attempt")
 Said = TypeVar("Said")
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """A value that differs from the stored one by more than this share of it is held back, with this `advice`."""
+
+    share: Decimal
+    advice: str
+
+
 class Publication(msgspec.Struct, frozen=True):
     """How one cell ended, ready to be stored: what was computed, and for a value its text, freshness and plain keys.
 
@@ -58,12 +65,21 @@ class Publication(msgspec.Struct, frozen=True):
     display: str = ""
     fresh_for: float | None = None
     published: tuple[Published, ...] = ()
+    hold: Hold | None = None
 
 
-class Slow(msgspec.Struct, frozen=True):
-    """A counter that took so long that somebody should know, and how long, in words."""
+class Written(msgspec.Struct, frozen=True):
+    """Which cells were not stored: those that a newer run had written, and those that were held back."""
+
+    refused: tuple[CellId, ...] = ()
+    held: Mapping[CellId, Failure] = {}
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """What somebody should know of a counter that succeeded: `slow`, or values that were `rejected`, in words."""
 
     counter: str
+    action: str
     message: str
 
 
@@ -94,19 +110,21 @@ def write(
     entries: Sequence[Publication],
     done: Sequence[str] = (),
     *,
-    slow: Sequence[Slow] = (),
+    remarks: Sequence[Remark] = (),
     backoff: Backoff | None = None,
-) -> tuple[CellId, ...]:
+) -> Written:
     """Stores how cells ended, values and failures, and that the counters `done` have ended with them.
 
     A value replaces all that was stored of its cell; a failure stays beside the last value, and with `backoff` puts the
-    next attempt off where it is one of many in a row. `slow` is for the log. The same entries may be written again
+    next attempt off where it is one of many in a row. `remarks` are for the log. The same entries may be written again
     after a lost reply. Returns the cells that were left alone because a newer run has written them (one of another
-    lock, when a counter has moved to another database). One round trip for each 1,000 cells.
+    lock, when a counter has moved to another database), and those that were held back. One round trip for each 1,000
+    cells.
 
     Raises `LockLost` when the lock is no longer ours (nothing of that round trip is stored) and `RedisUnreachable`.
     """
     refused: list[CellId] = []
+    held: dict[CellId, Failure] = {}
     keys = lease.keys
     for position in range(0, max(1, len(entries)), _CELLS_A_WRITE):
         chunk = entries[position : position + _CELLS_A_WRITE]
@@ -119,14 +137,15 @@ def write(
             lease.fence,
             lease.name,
             lease.who,
-            msgspec.json.encode(_document(keys, chunk, done if last else (), slow, backoff)).decode(),
+            msgspec.json.encode(_document(keys, chunk, done if last else (), remarks, backoff)).decode(),
             keys.keep,
         )
         if answer[0] != "written":
             raise lease.lost(answer[0])
         lease.tell(answer[2])
         refused += filter(None, map(cell_of, answer[1]))
-    return tuple(refused)
+        held |= {cell: Failure(Reason.HELD, why) for member_, why, _ in answer[3] if (cell := cell_of(member_))}
+    return Written(tuple(refused), held)
 
 
 def read(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable[str] = ()) -> Snapshot:
@@ -176,7 +195,7 @@ def status(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterab
 
 
 def _document(
-    keys: Keys, entries: Sequence[Publication], done: Sequence[str], slow: Sequence[Slow], backoff: Backoff | None
+    keys: Keys, entries: Sequence[Publication], done: Sequence[str], remarks: Sequence[Remark], backoff: Backoff | None
 ) -> dict[str, Any]:
     """What the script `write` is given."""
     real = (entry.computed.cell for entry in entries if entry.computed.cell.period != EACH)
@@ -189,7 +208,10 @@ def _document(
         "drop": [(keys.cell(cell), member(cell)) for cell in replaced],
         "done": done,
         "failed": _told(entries),
-        "slow": _grouped((each.message, each.counter) for each in slow),
+        "remarks": [
+            (*said, counters)
+            for said, counters in _grouped(((each.action, each.message), each.counter) for each in remarks)
+        ],
     }
     if backoff:
         document["breaker"] = {"failures": backoff.failures, "waits": [int(wait * 1e6) for wait in backoff.waits]}
@@ -236,6 +258,7 @@ def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
         "entities": coverage and str(coverage.entities),
         "rejected": str(found.rejected),
         "label": found.label,
+        "note": short(found.note) or None,
         "duration": f"{found.duration:.6f}",
     }
     document: dict[str, Any] = {
@@ -243,8 +266,11 @@ def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
         "member": member(found.cell),
         "counter": found.cell.counter,
         "fields": [part for name, text in fields.items() if text is not None for part in (name, text)],
-        "absent": [*_OF_FAILURES, "fresh_until", *(name for name, text in fields.items() if text is None)],
+        "absent": [*_OF_FAILURES, "held", "fresh_until", *(name for name, text in fields.items() if text is None)],
     }
+    if entry.hold is not None:
+        value = {"value": fields["value"], "display": entry.display}
+        document["hold"] = {"share": str(entry.hold.share), "advice": entry.hold.advice} | value
     if entry.fresh_for is not None:
         document["fresh"] = int(entry.fresh_for * 1e6)
     document["publish"] = [
@@ -321,6 +347,7 @@ def _cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
         if "reported" in fields
         else None,
         rejected=integer(fields.get("rejected")),
+        note=short(fields.get("note", "")),
         computed_at=_moment(fields.get("computed_at")),
         fresh_until=_moment(fields.get("fresh_until")),
         duration=float(_decimal(fields.get("duration")) or 0),

@@ -1,13 +1,13 @@
-"""The commands with which an operator sees what happened and puts it right: `events`, `recover`, `prune`."""
+"""The commands with which an operator sees what happened and puts it right: `events`, `recover`, `accept`, `prune`."""
 
 from typing import TYPE_CHECKING, Annotated
 
 from countercache import render
-from countercache.options import Option, app, command
+from countercache.options import Counter, Option, app, command
 from countercache.session import Session, number, one_of, seconds
 
 if TYPE_CHECKING:
-    from countercache.results import EventsResult, PruneResult, RecoverResult
+    from countercache.results import AcceptResult, EventsResult, PruneResult, RecoverResult
 
 LEVELS = ("debug", "info", "warning", "error")
 CATEGORIES = ("lock", "timeout", "run", "counter", "breaker", "recovery")
@@ -80,6 +80,22 @@ def recover(
     request = recovery.Request(dry_run, seconds("--timeout", timeout), session.typed)
     with render.observer(shown=not dry_run, quiet=quiet) as observer:
         return recovery.recover(*session.redis(settings), settings, request, observer)
+
+
+@command(app, "accept", "accept total-debt")
+def accept(session: Session, counter: Counter) -> "AcceptResult":
+    """Store the value of a counter that was held back.
+
+    A value that moved by more than the counter's max_change is held back, and its cell is in error. This stores it, and
+    publishes it, as it was computed then. `warmup --accept` computes anew and holds nothing back.
+    """
+    from countercache import accept as accepting  # noqa: PLC0415
+    from countercache import locks, owner  # noqa: PLC0415
+
+    settings = session.settings((counter,))
+    client, keys = session.redis(settings)
+    by = locks.who(owner.this_owner(session.typed))
+    return accepting.accept(client, keys, settings, counter, by=by, command=session.typed)
 
 
 @command(app, "prune", "prune --dry-run")

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from countercache.render import tables
 from countercache.results import (
+    Accepted,
+    AcceptResult,
     Broken,
     CellView,
     Check,
@@ -307,6 +309,14 @@ RECOVERED = RecoverResult(
 )
 TO_RECOVER = RecoverResult(CLEAR.locks, RECOVERED.broken, None, dry_run=True)
 NOTHING_TO_RECOVER = RecoverResult((), (), None)
+ACCEPTED = AcceptResult(
+    "debt",
+    (
+        Accepted(CellId("debt", "all", "latest"), accepted=True, why="changed by -90.0 %, from £10 to £1"),
+        Accepted(CellId("debt", HOSTILE, "2019/20"), accepted=False, why=HOSTILE),
+    ),
+)
+NOTHING_TO_ACCEPT = AcceptResult("debt", ())
 PRUNED = PruneResult(
     (
         Pruned(CellId("old-debt", "all", "latest"), removed=True, keys=("counter_total:old-debt:all:latest",)),
@@ -347,6 +357,8 @@ EVERY = (
     RECOVERED,
     TO_RECOVER,
     NOTHING_TO_RECOVER,
+    ACCEPTED,
+    NOTHING_TO_ACCEPT,
     PRUNED,
     TO_PRUNE,
     NOTHING_TO_PRUNE,

@@ -35,7 +35,7 @@ MANY_ROWS = 100_000
 _HUGE = 8_000_000
 """Rows that take many seconds to be brought together by entity."""
 
-_FEW = 0.1
+_FEW = 0.2
 """So large a part of the periods is few."""
 
 _WORTH_IT = 0.5

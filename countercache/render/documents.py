@@ -231,6 +231,11 @@ def _(result: results.RecoverResult) -> Document:
 
 
 @document.register
+def _(result: results.AcceptResult) -> Document:
+    return mended.accept_document(result)
+
+
+@document.register
 def _(result: results.PruneResult) -> Document:
     return mended.prune_document(result)
 
@@ -286,6 +291,7 @@ def cell(view: results.CellView) -> Document:
             else None
         ),
         "rejected": stored.rejected if stored else 0,
+        "note": _short(stored.note) if stored and stored.note else None,
         "computed_at": text.moment(stored.computed_at) if stored else None,
         "age_seconds": _seconds(view.age),
         "fresh_until": text.moment(stored.fresh_until) if stored else None,

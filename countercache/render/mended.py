@@ -1,4 +1,4 @@
-"""What `recover` and `prune` did, as lines, documents and a screen."""
+"""What `recover`, `accept` and `prune` did, as lines, documents and a screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from countercache.redact import redact
 from countercache.render import text
-from countercache.results import Broken, ClearedLock, Pruned, PruneResult, RecoverResult
+from countercache.results import Accepted, AcceptResult, Broken, ClearedLock, Pruned, PruneResult, RecoverResult
 
 if TYPE_CHECKING:
     from countercache.states import Failure
@@ -137,7 +137,38 @@ def prune_summary(result: PruneResult) -> str:
     return f"{what} would be removed; nothing was." if result.dry_run else f"Removed {what}."
 
 
-def _parts(each: Pruned) -> list[str]:
+def accept_lines(result: AcceptResult) -> Iterator[list[str]]:
+    """The columns of each row."""
+    for each in result.cells:
+        yield [*_parts(each), "accepted" if each.accepted else "left", text.escape(each.why, 1000)]
+
+
+def accept_problems(result: AcceptResult) -> Iterator[str]:
+    """What was left alone."""
+    for each in result.cells:
+        if not each.accepted:
+            yield f"{', '.join(_parts(each))}: left, since a run has written it meanwhile"
+
+
+def accept_document(result: AcceptResult) -> dict[str, Any]:
+    """All of it."""
+    return {
+        "schema": "countercache.accept/1",
+        "exit_code": result.exit_code,
+        "cells": [
+            {
+                "slug": each.cell.counter,
+                "group": each.cell.group,
+                "period": each.cell.period,
+                "accepted": each.accepted,
+                "why": each.why,
+            }
+            for each in result.cells
+        ],
+    }
+
+
+def _parts(each: Pruned | Accepted) -> list[str]:
     return [text.escape(part, text.LIMIT) for part in (each.cell.counter, each.cell.group, each.cell.period)]
 
 

@@ -97,6 +97,11 @@ def _(result: results.RecoverResult) -> Iterator[str]:
 
 
 @lines.register
+def _(result: results.AcceptResult) -> Iterator[str]:
+    yield from map(row, mended.accept_lines(result))
+
+
+@lines.register
 def _(result: results.PruneResult) -> Iterator[str]:
     yield from map(row, mended.prune_lines(result))
 
@@ -268,6 +273,11 @@ def _(result: results.RecoverResult) -> Iterator[str]:
     yield from mended.recover_problems(result)
     if result.warmup:
         yield from problems(result.warmup)
+
+
+@problems.register
+def _(result: results.AcceptResult) -> Iterator[str]:
+    yield from mended.accept_problems(result)
 
 
 @problems.register

@@ -192,6 +192,16 @@ def _(result: results.RecoverResult) -> Iterator[RenderableType]:
 
 
 @view.register
+def _(result: results.AcceptResult) -> Iterator[RenderableType]:
+    if not result.cells:
+        yield Text(f"No value of {text.escape(result.counter)} is held back.")
+    for each in result.cells:
+        line = Text(f"{', '.join(map(text.escape, (each.cell.counter, each.cell.group, each.cell.period)))}: ", "bold")
+        sign, style, done = ("✓", "green", "stored") if each.accepted else ("•", "yellow", "left")
+        yield sentence(sign, style, line.append(f"{done}; {text.escape(each.why, 1000)}", "not bold"))
+
+
+@view.register
 def _(result: results.PruneResult) -> Iterator[RenderableType]:
     if not result.cells and not result.attempts:
         yield Text("Nothing to prune: all that is stored is configured.")
@@ -341,9 +351,15 @@ def _summary(views: Sequence[results.CellView], seconds: float | None = None) ->
         amounts.append(Text(f"in {text.duration(seconds)}", "dim"))
     yield Text("")
     yield Flow(amounts)
-    rejected = {each.id.counter: each.cell.rejected for each in views if each.cell and each.cell.rejected}
+    rejected = {each.id.counter: None for each in views if each.cell and each.cell.rejected and not each.failure}
     if rejected:
         yield sentence("!", "yellow", f"values that are no numbers were left out of {text.listed(rejected)}")
+    noted: dict[str, dict[str, None]] = {}
+    for each in views:
+        if each.cell and each.cell.note:
+            noted.setdefault(each.cell.note, {})[each.id.counter] = None
+    for note, counters in noted.items():
+        yield sentence("!", "yellow", f"{text.listed(counters)}: {text.escape(note, 1000)}")
 
 
 def states(views: Iterable[results.CellView]) -> list[Text]:

@@ -204,8 +204,10 @@ def remarks(view: CellView) -> str:
         parts.append(failure(view.failure))
     if view.retry_in is not None:
         parts.append(put_off(view))
-    if view.cell and view.cell.rejected:
+    if view.cell and view.cell.rejected and not view.failure:
         parts.append(f"{count(view.cell.rejected, 'value')} left out: not a number")
+    if view.cell and view.cell.note:
+        parts.append(escape(view.cell.note, 1000))
     return "; ".join(parts)
 
 

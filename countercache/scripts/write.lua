@@ -6,15 +6,17 @@
 -- KEYS 1 lock, 2 cleared, 3 began, 4 index, 5 events
 -- ARGV 1 id, 2 fence, 3 lock's name, 4 who, 5 the document (JSON):
 --   cells    [{key, member, counter, fields: [name, value, …] of the value, absent: [name, …] of what it does not
---              have, fresh: µs it stays fresh, publish: [[key, value, time to live in ms or 0], …]}
+--              have, fresh: µs it stays fresh, publish: [[key, value, time to live in ms or 0], …],
+--              hold: {share: by which it may differ from the stored value, value, display, advice: what to do}}
 --           | {key, member, counter, label, reason, error, counts: whether it is the counter's own failure}]
 --   drop     [[key, member], …] placeholders that real cells replace
 --   done     [counter, …] that have ended with these cells
 --   failed   [[category, action, message, [counter, …]], …] for the log, as far as they are stored here
---   slow     [[message, [counter, …]], …] likewise
+--   remarks  [[action, message, [counter, …]], …] likewise, of those that succeeded
 --   breaker  {failures: in a row from which on a next attempt is put off, waits: [µs, …] for the first such, the next…}
 --      6 how many events are kept
--- result {'written', {members refused because a newer run wrote them}, events} or {'cleared' | 'taken' | 'missing'}
+-- result {'written', {members refused because a newer run wrote them}, events, {{member, why it was held back}, …}}
+--     or {'cleared' | 'taken' | 'missing'}
 
 local id, fence = ARGV[1], ARGV[2]
 local now = now_us()
@@ -41,6 +43,18 @@ if held ~= id then
   document.cells, document.drop = failures, {}
 end
 
+-- Why a value is not stored in place of the one that is there: it moved by more than it may. In doubles, which is near
+-- enough for a bound.
+local function held_back(cell)
+  if not cell.hold then return nil end
+  local before, after = tonumber(redis.call('HGET', cell.key, 'value') or ''), tonumber(cell.hold.value)
+  if not before or not after or before == 0 then return nil end
+  local moved = (after - before) / math.abs(before)
+  if math.abs(moved) <= tonumber(cell.hold.share) then return nil end
+  local display = redis.call('HGET', cell.key, 'display') or ''
+  return string.format('changed by %+.1f %%, from %s to %s; %s', moved * 100, display, cell.hold.display, cell.hold.advice)
+end
+
 local function store_value(cell)
   -- First what a full memory may refuse: a server that has let a script change something refuses it nothing any more.
   redis.call('HSET', cell.key, 'run', id, 'fence', fence, 'computed_at', text(now), unpack(cell.fields))
@@ -63,6 +77,12 @@ end
 local function store_failure(cell)
   redis.call('HSET', cell.key, 'run', id, 'fence', fence,
     'reason', cell.reason, 'error', cell.error, 'failed_at', text(now))
+  if cell.hold then
+    local later = {fields = cell.fields, absent = cell.absent, fresh = cell.fresh, publish = cell.publish, at = text(now)}
+    redis.call('HSET', cell.key, 'held', cjson.encode(later))
+  else
+    redis.call('HDEL', cell.key, 'held')
+  end
   if redis.call('HEXISTS', cell.key, 'value') == 0 then redis.call('HSET', cell.key, 'label', cell.label) end
   if not cell.counts then return end
   local failures = redis.call('HINCRBY', cell.key, 'failures', 1)
@@ -75,9 +95,14 @@ local function store_failure(cell)
 end
 
 -- What became of each counter here. Its breaker opens when all its cells are put off, and closes when one succeeds.
-local order, failed, succeeded, put_off, closed = {}, {}, {}, {}, {}
+local order, failed, succeeded, put_off, closed, withheld = {}, {}, {}, {}, {}, {}
 for _, cell in ipairs(document.cells) do
   local last = standing(cell.key)
+  local why = not cell.reason and last == 'older' and held_back(cell)
+  if why then cell.reason, cell.error, cell.counts = 'held', why, false end
+  if why or (last == 'mine' and not cell.reason and redis.call('HGET', cell.key, 'reason') == 'held') then
+    table.insert(withheld, {cell.member, why or redis.call('HGET', cell.key, 'error'), cell.counter})
+  end
   if last == 'newer' then
     table.insert(refused, cell.member)
   elseif last == 'older' then
@@ -118,7 +143,10 @@ local function tell(level, category, action, message, counters, of)
 end
 
 for _, told in ipairs(document.failed) do tell('error', told[1], told[2], told[3], told[4], failed) end
-for _, told in ipairs(document.slow) do tell('warning', 'counter', 'slow', told[1], told[2], succeeded) end
+for _, each in ipairs(withheld) do
+  if failed[each[3]] then tell('warning', 'counter', 'held', each[2], {each[3]}, failed) end
+end
+for _, told in ipairs(document.remarks) do tell('warning', 'counter', told[1], told[2], told[3], succeeded) end
 local waits = {}
 for _, counter in ipairs(order) do
   local wait = not succeeded[counter] and put_off[counter]
@@ -130,4 +158,4 @@ for _, counter in ipairs(order) do
 end
 for message, counters in pairs(waits) do tell('warning', 'breaker', 'opened', message, counters, failed) end
 tell('info', 'breaker', 'closed', 'it succeeded again', order, closed)
-return {'written', refused, logged}
+return {'written', refused, logged, withheld}

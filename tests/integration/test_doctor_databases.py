@@ -171,7 +171,7 @@ def test_an_index_is_asked_for_where_few_periods_are_wanted(large: str) -> None:
     """One period of twenty: an index on the period would let the others be left unread; for half of them none would."""
     found = of(examined(source(large, periods=("latest",))), "index")
     assert found.health is Health.WARNING
-    assert "1 of 20 periods" in found.seen
+    assert "3 of 20 periods" in found.seen
     load(large, found.cure.partition(": ")[2].replace("CONCURRENTLY ", ""), {})
     load(large, "ANALYZE", {})
     assert not wrong(examined(source(large, periods=("latest",))))

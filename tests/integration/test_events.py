@@ -13,7 +13,7 @@ from countercache.connection import Keys
 from countercache.errors import RedisError, RedisUnreachable
 from countercache.events import Wanted
 from countercache.states import Computed, Event, Failure, Level, Reason
-from countercache.store import Publication, Slow
+from countercache.store import Publication, Remark
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
 from tests.valkey import MakeValkey, Valkey
 
@@ -88,7 +88,9 @@ def test_only_what_is_stored_is_told(side: Side) -> None:
     """Neither the failure of a cell that a newer run has written, nor that of a run that was told to stop."""
     late = side.acquire("main")
     store.write(side.acquire("archive"), [value(cell("users"))])
-    store.write(late, [failure(cell("users")), failed(Reason.CANCELLED, "debt")], slow=[Slow("users", "took 1m")])
+    store.write(
+        late, [failure(cell("users")), failed(Reason.CANCELLED, "debt")], remarks=[Remark("users", "slow", "took 1m")]
+    )
     assert not [each for each in logged(side) if each[1] == "counter"]
 
 
@@ -96,7 +98,9 @@ def test_a_slow_counter_is_told(side: Side) -> None:
     """A warning, with all that were as slow."""
     lease = side.acquire()
     entries = [value(cell("users")), value(cell("debt"))]
-    store.write(lease, entries, slow=[Slow("users", "took 8m of 15m"), Slow("debt", "took 8m of 15m")])
+    store.write(
+        lease, entries, remarks=[Remark("users", "slow", "took 8m of 15m"), Remark("debt", "slow", "took 8m of 15m")]
+    )
     (event,) = [each for each in events.read(side.client, side.keys) if each.action == "slow"]
     assert (event.level, event.category, event.counters) == ("warning", "counter", ("users", "debt"))
 

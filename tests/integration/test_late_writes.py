@@ -29,7 +29,10 @@ def test_a_run_whose_lock_has_ended_may_still_say_why(side: Side) -> None:
     side.expire()
     lease = side.acquire(counters=("users", "debt"))
     side.expire()
-    assert store.write(lease, [failure(USERS, "not done in time"), failure(cell("debt"))], done=["users", "debt"]) == ()
+    assert (
+        store.write(lease, [failure(USERS, "not done in time"), failure(cell("debt"))], done=["users", "debt"]).refused
+        == ()
+    )
     found = store.read(side.client, side.keys, side.settings)
     assert found.cells[USERS].failure == Failure(Reason.SQL, "not done in time")
     assert found.cells[USERS].value == 5
@@ -43,7 +46,7 @@ def test_a_late_failure_may_be_told_twice(side: Side) -> None:
     lease = side.acquire(counters=("users",))
     side.expire()
     for _ in range(2):
-        assert store.write(lease, [failure(USERS)], done=["users"]) == ()
+        assert store.write(lease, [failure(USERS)], done=["users"]).refused == ()
     assert store.read(side.client, side.keys, side.settings).cells[USERS].failures == 1
 
 
@@ -52,7 +55,7 @@ def test_a_failure_without_the_lock_does_not_touch_what_others_began(side: Side)
     late = side.acquire(counters=("users", "debt"))
     side.expire()
     side.acquire(counters=("users",))
-    assert store.write(late, [failure(USERS), failure(cell("debt"))], done=["users", "debt"]) == (USERS,)
+    assert store.write(late, [failure(USERS), failure(cell("debt"))], done=["users", "debt"]).refused == (USERS,)
     assert (side.states()[USERS], side.states()[cell("debt")]) == ("calculating", "error")
     locks.clear(side.client, side.keys, (), force=True, by=OWNER)
     cleared = side.acquire(counters=("users", "debt"))

@@ -207,7 +207,7 @@ class Model(RuleBasedStateMachine):
         before = self.look()
         entry = failure(id_) if fails else value(id_, str(lease.fence))
         try:
-            refused = store.write(lease, [entry], done=[id_.counter] if done else [])
+            refused = store.write(lease, [entry], done=[id_.counter] if done else []).refused
         except LockLost:
             self.unchanged(before)
             return

@@ -52,7 +52,7 @@ def test_a_value_and_all_that_belongs_to_it(side: Side) -> None:
         rejected=2,
     )
     entry = Publication(computed, "£126.8B", fresh_for=60, published=PLAIN)
-    assert store.write(lease, [entry], done=["users"]) == ()
+    assert store.write(lease, [entry], done=["users"]).refused == ()
     found = store.read(side.client, side.keys, side.settings).cells[USERS]
     assert (found.value, found.previous, found.change) == (computed.value, computed.previous, computed.change)
     assert found.points
@@ -129,9 +129,9 @@ def test_the_same_write_again_changes_nothing(side: Side) -> None:
     """A write whose reply was lost is sent again: accepted, not counted twice, not written twice."""
     lease = side.acquire()
     entries = [value(USERS), failure(cell("debt"))]
-    assert store.write(lease, entries, done=["users"]) == ()
+    assert store.write(lease, entries, done=["users"]).refused == ()
     before = [stored(side), stored(side, cell("debt"))]
-    assert store.write(lease, entries, done=["users"]) == ()
+    assert store.write(lease, entries, done=["users"]).refused == ()
     assert [stored(side), stored(side, cell("debt"))] == before
     assert before[1]["failures"] == "1"
     assert [event.category for event in events.read(side.client, side.keys, 10)].count("counter") == 1
@@ -150,8 +150,8 @@ def test_a_newer_run_is_never_overwritten(side: Side) -> None:
     late = side.acquire("main")
     newer = side.acquire("archive")
     store.write(newer, [value(USERS, "2", key="total:users")])
-    assert store.write(late, [value(USERS, "1", key="total:users"), value(cell("debt"))]) == (USERS,)
-    assert store.write(late, [failure(USERS)]) == (USERS,)
+    assert store.write(late, [value(USERS, "1", key="total:users"), value(cell("debt"))]).refused == (USERS,)
+    assert store.write(late, [failure(USERS)]).refused == (USERS,)
     assert (stored(side)["value"], side.raw.get("total:users")) == ("2", "2")
     assert "reason" not in stored(side)
     assert stored(side, cell("debt"))["value"] == "1"
@@ -161,7 +161,7 @@ def test_a_fence_of_another_run_is_not_mine(side: Side) -> None:
     """An equal fence is mine only together with my id (an old snapshot restored may bring one back)."""
     lease = side.acquire()
     side.raw.hset(side.keys.cell(USERS), mapping={"fence": lease.fence, "run": "somebody-else", "value": "9"})
-    assert store.write(lease, [value(USERS, "1")]) == (USERS,)
+    assert store.write(lease, [value(USERS, "1")]).refused == (USERS,)
     assert stored(side)["value"] == "9"
 
 

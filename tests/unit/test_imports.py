@@ -26,7 +26,7 @@ GROUPS = {
     "compute": "tables textnumbers packing plan latest rejections fold",
     "database": "expressions figures masks lookups sql database postgres sqlite",
     "worker": "names alike batches passes reading worker inspection doctor.tables",
-    "redis": "connection owner publish locks store events prune frameworks foreign doctor.server doctor.stored",
+    "redis": "connection owner publish locks store events prune accept frameworks foreign doctor.server doctor.stored",
     "embedded": "embedded",
     "run": "guard display outcome frame job agent inquiry recovery doctor.examination",
     "demo": "demo",

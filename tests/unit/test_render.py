@@ -25,8 +25,8 @@ from tests.samples import HOSTILE, screen, unescaped
 
 CELL_KEYS = {
     "slug", "name", "group", "period", "latest", "state", "value", "display_value", "previous", "change_percent",
-    "change_points", "coverage", "rejected", "computed_at", "age_seconds", "fresh_until", "duration_seconds", "run",
-    "error", "failures", "failed_at", "next_attempt",
+    "change_points", "coverage", "rejected", "note", "computed_at", "age_seconds", "fresh_until", "duration_seconds",
+    "run", "error", "failures", "failed_at", "next_attempt",
 }  # fmt: skip
 STATE_KEYS = {"ready", "stale", "calculating", "error", "pending"}
 LOCK_KEYS = {
@@ -92,6 +92,10 @@ CONTRACT = {
             "locks": {"name", "key", "id", "fence", "owner", "pid", "verdict", "cleared", "why"},
             "counters": {"slug", "database", "cells", "error", "outcome", "why"},
         },
+    ),
+    "accept": (
+        samples.ACCEPTED,
+        {"": {"schema", "exit_code", "cells"}, "cells": {"slug", "group", "period", "accepted", "why"}},
     ),
     "prune": (
         samples.PRUNED,

@@ -1,0 +1,19 @@
+-- Stores a value that was held back, on an operator's word, if it is still the one that was listed.
+--
+-- KEYS 1 cell, 2 events
+-- ARGV 1 fence that was listed, 2 counter, 3 who accepts, 4 what is recorded about it, 5 how many events are kept
+-- result 'accepted', or 'changed' where a run has written the cell since
+
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'reason', 'held')
+if stored[1] ~= ARGV[1] or stored[2] ~= 'held' or not stored[3] then return 'changed' end
+
+local held = cjson.decode(stored[3])
+redis.call('HSET', KEYS[1], 'computed_at', held.at, unpack(held.fields))
+redis.call('HDEL', KEYS[1], 'held', unpack(held.absent))
+if held.fresh then redis.call('HSET', KEYS[1], 'fresh_until', text(tonumber(held.at) + held.fresh)) end
+for _, published in ipairs(held.publish) do
+  local key, value, ttl = unpack(published)
+  if ttl > 0 then redis.call('SET', key, value, 'PX', ttl) else redis.call('SET', key, value) end
+end
+event(KEYS[2], 'info', 'counter', 'accepted', {'counter', ARGV[2], 'by', ARGV[3], 'message', ARGV[4]})
+return 'accepted'

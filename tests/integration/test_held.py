@@ -1,0 +1,107 @@
+"""A value that moves too much is held back, until an operator accepts it or a later one is within the bound."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from countercache import accept, connection, events, store
+from countercache.states import Cell, Reason
+from countercache.store import Hold, Publication
+from tests.integration.redis_side import Side, cell, failure, value
+from tests.valkey import Valkey
+
+USERS = cell("users")
+
+
+@pytest.fixture
+def side(valkey: Valkey) -> Side:
+    """A namespace of its own."""
+    return Side(valkey.url, valkey.client())
+
+
+def put(side: Side, number: str, share: str = "0.5") -> store.Written:
+    """Store a value of a counter that may move by so much, as a run does that then ends."""
+    entry = value(USERS, number, key="total:users", hold=Hold(Decimal(share), "accept it"))
+    lease = side.acquire()
+    written = store.write(lease, [entry], done=["users"])
+    assert store.write(lease, [entry], done=["users"]) == written, "a write whose reply was lost is told the same"
+    lease.release()
+    return written
+
+
+def look(side: Side) -> Cell:
+    """The cell as it is stored."""
+    return store.read(side.client, side.keys, side.settings).cells[USERS]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "held"),
+    [("100", "10", True), ("100", "50", False), ("100", "151", True), ("-4", "-1", True), ("0", "9", False)],
+)
+def test_a_value_that_moves_too_much_is_held_back(side: Side, before: str, after: str, held: bool) -> None:
+    """The last one stays, also where the site reads it; the state says by how much it moved and what to do."""
+    assert not put(side, before).held, "a first value is never held"
+    written = put(side, after)
+    assert bool(written.held) is held
+    stored = look(side)
+    assert stored.value == Decimal(before if held else after)
+    assert side.raw.get("total:users") == (before if held else after)
+    assert (stored.failure is not None) is held
+    if stored.failure:
+        assert stored.failure.reason is Reason.HELD
+        assert stored.failure.message.endswith(f"from £{before} to £{after}; accept it")
+        assert stored.failures == 0, "the circuit breaker has nothing to count"
+        assert [each.action for each in events.read(side.client, side.keys)].count("held") == 1
+
+
+def test_an_operator_accepts_what_was_held_back(side: Side) -> None:
+    """Then it is the value, published as it would have been, and said in the log; a second time there is nothing."""
+    put(side, "100")
+    put(side, "10")
+    for expected in ([USERS], []):
+        result = accept.accept(side.client, side.keys, side.settings, "users", by="ann@web", command="accept users")
+        assert [each.cell for each in result.cells if each.accepted] == expected
+        assert result.exit_code == 0
+    stored = look(side)
+    assert (stored.value, stored.failure, stored.display) == (Decimal(10), None, "£10")
+    assert side.raw.get("total:users") == "10"
+    (event,) = [each for each in events.read(side.client, side.keys) if each.action == "accepted"]
+    assert (event.by, event.counters) == ("ann@web", ("users",))
+
+
+def test_a_later_value_within_the_bound_is_stored(side: Side) -> None:
+    """Nothing is left of what was held back: it cannot be accepted any more."""
+    put(side, "100")
+    put(side, "10")
+    put(side, "90")
+    assert (look(side).value, look(side).failure) == (Decimal(90), None)
+    assert not side.raw.hexists(side.keys.cell(USERS), "held")
+
+
+def test_what_a_run_has_replaced_is_not_accepted(side: Side) -> None:
+    """Another failure came, or another value was held back, since the operator looked: neither is overwritten."""
+    put(side, "100")
+    put(side, "10")
+    seen = store.read(side.client, side.keys, side.settings)
+    lease = side.acquire()
+    store.write(lease, [failure(USERS)], done=["users"])
+    fence = seen.cells[USERS].fence
+    answer = connection.run(
+        side.client, "accept", (side.keys.cell(USERS), side.keys.events), fence, "users", "ann", "", 1000
+    )
+    assert answer == "changed"
+    assert look(side).value == 100
+    result = accept.accept(side.client, side.keys, side.settings, "users", by="ann", command="")
+    assert result.cells == ()
+
+
+def test_nothing_is_held_where_no_bound_is_given(side: Side) -> None:
+    """It is off by default, and `--accept` leaves the bound out."""
+    lease = side.acquire()
+    store.write(lease, [value(USERS, "100")])
+    lease.release()
+    lease = side.acquire()
+    assert store.write(lease, [Publication(value(USERS, "1").computed)]).held == {}
+    assert look(side).value == 1

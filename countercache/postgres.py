@@ -177,14 +177,15 @@ class Postgres(Database):
                 values.append(row[0] if row else None)
                 if len(values) == 2:
                     break
-            description = cursor.description or []
+            description = cursor.description or []  # of a stream without a row there is none
             cast("Any", found).close()
         types = [self._type_name(column.type_code) for column in description]
         if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
             value = values[0]
             if not isinstance(value, bool):
                 text = _shortest if description[0].type_code == _REAL else repr
-                number = Decimal(text(value)) if isinstance(value, float) else Decimal(value)
+                # A float's zero may have a sign.
+                number = Decimal(text(value)) if isinstance(value, float) and value else Decimal(value or 0)
                 if number.is_finite():
                     return number
                 types = [str(number)]
@@ -273,10 +274,15 @@ class Postgres(Database):
         text = self.target.clean(error.diag.message_primary or str(error))
         hint = self.target.clean(error.diag.message_hint or "")
         name = self.target.name
-        if state == "25P04" or (state in {"57014", "25P03"} and time.monotonic() >= self.deadline - 0.05):
+        ended = self._has_ended(error)
+        over = time.monotonic() >= self.deadline - 0.05
+        if (ended and state == "25P04") or (over and state in {"57014", "25P03"}):
             raise DeadlineExceeded(f"the time for database {name} is over") from error
-        if self._connection.closed or state.startswith("08") or state in {"57P01", "57P02", "57P03", "25P03"}:
+        if ended:
             raise Lost(f"database {name} ended the connection: {text}") from error
+        if state == "08P01":
+            message = f"the query has parameters, such as $1, for which there are no values: {text}"
+            raise Refused(Reason.SQL, message, hint="write the values into the query") from error
         if state == "57014":
             if limit is not None and "statement timeout" in text:
                 raise Refused(Reason.TIMEOUT, f"the query took more than {limit:g} s") from error
@@ -295,6 +301,12 @@ class Postgres(Database):
             raise Refused(Reason.SQL, f"the statement writes, and the transaction is read-only: {text}") from error
         reason = Reason.SQL if state[:2] in {"42", "22", "0A"} else Reason.DATABASE
         raise Refused(reason, text, hint=hint) from error
+
+    def _has_ended(self, error: psycopg.Error) -> bool:
+        """Whether nothing more can be read. A statement may fail with any SQLSTATE, also with one of a connection: that
+        of a foreign table, or whatever a function raises. Only an error that is fatal ends ours.
+        """
+        return self._connection.closed or error.diag.severity_nonlocalized in {"FATAL", "PANIC"}
 
     def _type_name(self, oid: int) -> str:
         found = self._connection.adapters.types.get(oid)

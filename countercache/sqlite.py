@@ -203,7 +203,7 @@ class SQLite(Database):
             cursor.close()
         value = values[0] if len(values) == 1 and columns == 1 else None
         if isinstance(value, (int, float)):
-            found = number(value)
+            found = number(value or 0)  # a float's zero may have a sign
             if found is not None:
                 return found
         types = [f"{type(value).__name__} {value!r}"[:60]]

@@ -31,6 +31,8 @@ CANCEL_TIMEOUT = 1.0
 _SLACK = 0.5
 """Seconds that limits of the whole transaction lie behind those of its statements, which say better what happened."""
 
+_IN_UTC = "timezone = 'UTC'"
+
 _REAL = 700
 """The type real, of which the driver makes a float of twice its digits: 0.1 becomes 0.10000000149011612."""
 
@@ -119,6 +121,8 @@ class Postgres(Database):
         """Begin the transaction, with the limits that are set once."""
         limit = _milliseconds(self.left() + _SLACK)
         settings = ["extra_float_digits = 1", "standard_conforming_strings = on"]
+        # Labels are the text of keys, which must not depend on what a role, a database or a client sets for itself.
+        settings += ["datestyle = 'ISO'", _IN_UTC, "intervalstyle = 'postgres'"]
         settings.append(f"idle_in_transaction_session_timeout = {limit}")
         if self._version >= 170000:
             settings.append(f"transaction_timeout = {limit}")
@@ -164,6 +168,8 @@ class Postgres(Database):
         """The one number of a query: at most two rows of it are taken off the wire."""
         word = _first_word(statement)
         self._limit(limit)
+        # Whoever wrote the query has tried it in the database's own time zone.
+        self._run("SET LOCAL timezone TO DEFAULT")
         with self._errors(limit):
             cursor = self._connection.cursor()
             # Sent with parameters (none): the server then takes one statement and no more, so that it cannot end our
@@ -179,6 +185,7 @@ class Postgres(Database):
                     break
             description = cursor.description or []  # of a stream without a row there is none
             cast("Any", found).close()
+        self._run(f"SET LOCAL {_IN_UTC}")
         types = [self._type_name(column.type_code) for column in description]
         if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
             value = values[0]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import FromClause, Select
 
 from countercache.expressions import literal
-from countercache.masks import column, relation, text
+from countercache.masks import column, enclosed, listed, relation, text
 from countercache.settings import Lookup
 from countercache.tables import Key, split_name
 
@@ -19,22 +19,32 @@ def lookup_sql(kind: str, lookup: Lookup) -> str:
     key, name = column(None, lookup.key), column(None, lookup.name)
     shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
     query = sa.select(*shown).select_from(relation(split_name(lookup.table)))
-    query = query.where(key.is_not(None), name.is_not(None)).order_by(column(None, lookup.order or lookup.name), key)
-    return text(query, kind)
+    query = query.where(key.is_not(None), name.is_not(None), *listed(lookup))
+    order = column(None, lookup.order).nulls_first() if lookup.order else column(None, lookup.name)
+    return text(query.order_by(order, key), kind)
 
 
 def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:
     """Key and name of those rows of a lookup table that have one of these keys."""
     key, name = column(None, lookup.key), column(None, lookup.name)
     shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
-    query = sa.select(*shown).select_from(relation(split_name(lookup.table))).where(name.is_not(None))
+    query = sa.select(*shown).select_from(relation(split_name(lookup.table))).where(name.is_not(None), *listed(lookup))
     return text(query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys])), kind)
 
 
-def distinct_sql(kind: str, table: str, name: str, limit: int | None = None) -> str:
+def repeated_sql(kind: str, lookup: Lookup) -> str:
+    """A key that the table has in more than one row; no row if there is none."""
+    key = column(None, lookup.key)
+    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    query = sa.select(shown).select_from(relation(split_name(lookup.table))).where(key.is_not(None), *listed(lookup))
+    query = query.group_by(key).having(sa.func.count() > sa.literal_column("1"))
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def distinct_sql(kind: str, table: str, name: str, *, where: str | None = None, limit: int | None = None) -> str:
     """The different values of a column, in their order."""
     inner = sa.select(column(None, name).label("k")).distinct().select_from(relation(split_name(table)))
-    inner = inner.where(column(None, name).is_not(None))
+    inner = inner.where(column(None, name).is_not(None), *([] if where is None else [enclosed(where)]))
     found: FromClause = (inner.limit(sa.literal_column(str(limit))) if limit else inner).subquery("d")
     key = column("d", "k")
     shown = sa.cast(key, sa.Text) if kind == "postgresql" else key

@@ -8,11 +8,12 @@ from decimal import Decimal
 
 import msgspec
 
+from countercache.conditions import flaw
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError
 from countercache.figures import Facts
 from countercache.formula import nearest
-from countercache.lookups import distinct_sql, equals_sql, lookup_sql, named_sql, sorted_sql
+from countercache.lookups import distinct_sql, equals_sql, lookup_sql, named_sql, repeated_sql, sorted_sql
 from countercache.plan import Period, Plan, ambiguous, make_plan
 from countercache.settings import Layout, Lookup, Settings, SourceSettings
 from countercache.states import ALL, Failure, Reason
@@ -79,7 +80,8 @@ class Names(msgspec.Struct, frozen=True):
         settings = self.facts.settings
         lookup = settings.entities
         table, column = (lookup.table, lookup.name) if lookup else (settings.table, settings.entity)
-        return [_name(key) for (key,) in database.rows(distinct_sql(database.kind, table, column, MANY))]
+        query = distinct_sql(database.kind, table, column, where=lookup.where if lookup else None, limit=MANY)
+        return [_name(key) for (key,) in database.rows(query)]
 
 
 def read_names(database: Database, settings: Settings, source: str, counters: Sequence[str]) -> Names:
@@ -131,12 +133,31 @@ def _find_lookup(database: Database, lookup: Lookup | None) -> Table | None:
     for column in (lookup.key, lookup.name, lookup.order):
         if column is not None:
             find_column(table, column, lookup.table)
+    if lookup.where is not None or not table.is_unique({lookup.key}):
+        _check_lookup(database, lookup)
     return table
 
 
 def _always_listed(lookup: Lookup, column: str, table: Table, listing: Table | None) -> bool:
     """Whether the database itself sees to it that each key in the column is in the lookup table."""
-    return listing is not None and (column, listing.identity, lookup.key) in table.references
+    return lookup.where is None and listing is not None and (column, listing.identity, lookup.key) in table.references
+
+
+def _check_lookup(database: Database, lookup: Lookup) -> None:
+    """Raises `ConfigError` where the lookup's condition is wrong, or the table has a key twice."""
+    if lookup.where is not None and (problem := flaw(lookup.where, database.kind)):
+        raise ConfigError(f'the "where" of table "{lookup.table}" must be one expression by itself: {problem}')
+    try:
+        with database.savepoint():
+            repeated = database.rows(repeated_sql(database.kind, lookup))
+    except Refused as error:
+        if lookup.where is None:
+            raise
+        raise ConfigError(f'the "where" of table "{lookup.table}": {error.message}', hint=error.hint) from error
+    for (key,) in repeated:
+        hint = 'choose another column for its key, or narrow it with "where"'
+        message = f'table "{lookup.table}" has more than one row with "{lookup.key}" {_name(key)}'
+        raise ConfigError(message, hint=hint)
 
 
 def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tuple[Key, str]]:
@@ -184,7 +205,7 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
     missing = [field for field in plan.fields if not _is_in(database, mine, field)]
     if not missing:
         return {}
-    keys = database.rows(distinct_sql(database.kind, mine.table, mine.field or "", MANY))
+    keys = database.rows(distinct_sql(database.kind, mine.table, mine.field or "", limit=MANY))
     known = {_name(key) for (key,) in keys}
     formulas = {name for name, counter in settings.counters.items() if counter.source == source}
     wrong = {}

@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import FromClause, Select
 
-from countercache.expressions import literal
+from countercache.expressions import literal, reference
 from countercache.masks import column, enclosed, listed, relation, text
 from countercache.settings import Lookup
-from countercache.tables import Key, split_name
+from countercache.tables import Column, Key, split_name
 
 
 def lookup_sql(kind: str, lookup: Lookup) -> str:
@@ -58,7 +58,35 @@ def equals_sql(kind: str, table: str, name: str, *keys: Key) -> str:
     return text(query.limit(sa.literal_column("1")), kind)
 
 
-def sorted_sql(type_: str, keys: Iterable[Key]) -> str:
-    """PostgreSQL: keys in the order of their type (as the catalogue writes it)."""
-    values = ", ".join(f"({literal(key, 'postgresql')}::{type_})" for key in keys)
-    return f"SELECT k::text FROM (VALUES {values}) AS v(k) ORDER BY v.k"  # noqa: S608 - literals, and the catalogue's word
+def equal_sql(kind: str, table: str, name: str, key: Key, others: Iterable[Key]) -> str:
+    """One row that says, of each of the others, whether it is equal to a key that the column has."""
+    is_equal = [column(None, name) == sa.literal_column(literal(other, kind)) for other in others]
+    nothing: Select[Any] = sa.select()
+    query = nothing.add_columns(*is_equal).select_from(relation(split_name(table)))
+    query = query.where(column(None, name) == sa.literal_column(literal(key, kind)))
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def sorted_sql(kind: str, table: str, of: Column, keys: Iterable[Key]) -> str:
+    """Keys in the order of a column: that of its type and its collation."""
+    values = ", ".join(f"({literal(key, kind)})" for key in keys)
+    # What is united with the column, though with no row of it, takes its collation.
+    like = text(sa.select(column(None, of.name).label("k")).select_from(relation(split_name(table))), kind)
+    if kind == "postgresql":
+        typed = f"SELECT v.k::{of.type} FROM (VALUES {values}) AS v(k)"  # noqa: S608 - literals, the catalogue's word
+        return f"SELECT k::text FROM ({like} WHERE false UNION ALL {typed}) AS s ORDER BY s.k"  # noqa: S608
+    return f"SELECT k FROM ({like} WHERE 0 UNION ALL SELECT column1 FROM (VALUES {values})) ORDER BY k"  # noqa: S608
+
+
+def spellings_sql(kind: str, table: str, name: str, keys: Iterable[Key]) -> str:
+    """Of each of these keys of a column, in its order, the first spelling of all that are equal to it."""
+    key, written = column(None, name), reference(None, name)
+    if kind == "postgresql":
+        first = f'min({written}::text COLLATE "C")'
+    else:
+        first = (
+            f"coalesce(min(CASE typeof({written}) WHEN 'integer' THEN {written} END), min({written} COLLATE BINARY))"
+        )
+    query: Select[Any] = sa.select(sa.literal_column(first)).select_from(relation(split_name(table)))
+    query = query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys]))
+    return text(query.group_by(key).order_by(key), kind)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from decimal import Decimal
 
 import msgspec
 
@@ -13,8 +12,16 @@ from countercache.database import Database, Refused
 from countercache.errors import ConfigError
 from countercache.figures import Facts
 from countercache.formula import nearest
-from countercache.lookups import distinct_sql, equals_sql, lookup_sql, named_sql, repeated_sql, sorted_sql
-from countercache.plan import Period, Plan, ambiguous, make_plan
+from countercache.lookups import (
+    distinct_sql,
+    equals_sql,
+    lookup_sql,
+    named_sql,
+    repeated_sql,
+    sorted_sql,
+    spellings_sql,
+)
+from countercache.plan import Period, Plan, ambiguous, make_plan, mentioned
 from countercache.settings import Layout, Lookup, Settings, SourceSettings
 from countercache.states import ALL, Failure, Reason
 from countercache.tables import Column, Key, Kind, Table, split_name
@@ -43,7 +50,7 @@ class Names(msgspec.Struct, frozen=True):
         field, period = self.facts.settings.field, self.facts.settings.period
         if self.facts.kind != "sqlite" or field is None or period is None:
             return False
-        return self.facts.table.columns[field].order == "number"
+        return self.facts.table.columns[field].order.startswith("NUMERIC")
 
     def may_reject(self) -> bool:
         """Whether the type of a column says already that it may hold what is no finite number."""
@@ -58,14 +65,18 @@ class Names(msgspec.Struct, frozen=True):
 
         Raises `ConfigError` where two have one name.
         """
+        table = self.facts.settings.table
         column = self.facts.table.columns[self.facts.settings.period or ""]
-        numeric = column.kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
-        ordered = sorted(keys, key=lambda key: _rank(Decimal(str(key)) if numeric else key))
-        if column.kind is Kind.OTHER and len(ordered) > 1:
-            ordered = [key for (key,) in database.rows(sorted_sql(column.type, ordered))]
-        for label in _repeated(map(_name, ordered)):
-            raise ConfigError(f'column "{column.name}" of table "{self.facts.settings.table}" {_TWICE.format(label)}')
-        return tuple(Period(key, _name(key)) for key in ordered)
+        ordered = spelled = list(keys)
+        if len(ordered) > 1:
+            ordered = spelled = [key for (key,) in database.rows(sorted_sql(database.kind, table, column, ordered))]
+        if not column.exact and ordered:
+            # In which spelling a key was read depends on the query, and must not show.
+            spelled = [key for (key,) in database.rows(spellings_sql(database.kind, table, column.name, ordered))]
+        labels = [_name(key) for key in spelled]
+        for label in _repeated(labels):
+            raise ConfigError(f'column "{column.name}" of table "{table}" {_TWICE.format(label)}')
+        return tuple(Period(key, label) for key, label in zip(ordered, labels, strict=True))
 
     def names_of(self, database: Database, keys: Collection[Key]) -> dict[Key, str]:
         """The names of some entities; of those that no table names there is none."""
@@ -193,7 +204,12 @@ def _read_fields(
         return {}, {}, False
     keys = [key for (key,) in database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))]
     wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(_name, keys))}
-    return {_name(key): key for key in keys}, wrong, True
+    fields: dict[str, Key] = {_name(key): key for key in keys}
+    if not table.columns[mine.field or ""].exact:
+        # A formula may spell a field otherwise than the rows do.
+        others = sorted(mentioned(settings, source, counters) - fields.keys())
+        fields |= {name: name for name in others if _is_in(database, mine, name)}
+    return fields, wrong, True
 
 
 def _unknown_fields(database: Database, settings: Settings, source: str, plan: Plan) -> dict[str, str]:
@@ -275,8 +291,3 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 def _name(key: object) -> str:
     return key.decode(errors="replace") if isinstance(key, bytes) else str(key)
-
-
-def _rank(key: object) -> tuple[int, object]:
-    """Numbers before text before bytes, as SQLite has it."""
-    return (0 if isinstance(key, (int, float, Decimal)) else 1 if isinstance(key, str) else 2, key)

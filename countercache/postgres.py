@@ -216,10 +216,10 @@ class Postgres(Database):
         oid, rows, blocks = found[0]
         columns: dict[str, Column] = {}
         in_order: set[str] = set()
-        for column, type_, base, required, collation, correlation in self.rows(_COLUMNS.format(oid=oid)):
+        for column, type_, base, required, collation, exact, correlation in self.rows(_COLUMNS.format(oid=oid)):
             kind = _KINDS.get(base, Kind.OTHER)
             order = "integer" if kind is Kind.INTEGER else f"{_SORTS.get(base, base)} {collation}"
-            columns[column] = Column(column, type_, kind, not required, order)
+            columns[column] = Column(column, type_, kind, not required, order, exact=exact)
             if abs(correlation or 0) > _SORTED:
                 in_order.add(column)
         unique: list[frozenset[str]] = []
@@ -358,7 +358,11 @@ SELECT c.oid, CASE WHEN c.relkind = 'p' THEN (
 FROM pg_class c WHERE c.oid = to_regclass('{name}') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, NULL), b.typname, a.attnotnull, a.attcollation, (
+SELECT a.attname, format_type(a.atttypid, -1), b.typname, a.attnotnull, a.attcollation,
+  (b.typtype = 'e' OR b.typname IN (
+    'int2', 'int4', 'int8', 'text', 'varchar', 'bpchar', 'name', 'date', 'timestamp', 'timestamptz', 'bool', 'uuid'))
+  AND coalesce((SELECT to_jsonb(c) ->> 'collisdeterministic' FROM pg_collation c WHERE c.oid = a.attcollation), 'true')
+    = 'true', (
     SELECT s.correlation FROM pg_stats s JOIN pg_class c ON c.oid = a.attrelid
     WHERE s.schemaname = c.relnamespace::regnamespace::text AND s.tablename = c.relname AND s.attname = a.attname
       AND NOT s.inherited)

@@ -251,6 +251,9 @@ class Source:
         if not named:
             return
         found = {name for (name,) in self._database.rows(self.statements().masks.named(sorted(named)))}
+        # Of those that are not spelled like that, the database says whether they are the same to it.
+        masks = self.statements().masks
+        found |= {name for name in sorted(named - found) if self._database.rows(masks.named([name]))}
         if named <= found:
             return
         known = self.names.entity_names(self._database)

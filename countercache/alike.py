@@ -12,41 +12,68 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 from countercache.database import Database
+from countercache.errors import ConfigError
 from countercache.figures import Facts
-from countercache.lookups import equals_sql
-from countercache.tables import Key
+from countercache.lookups import equal_sql
+from countercache.tables import Key, Kind
+
+_COLUMNS = 500
+"""As many keys are compared in one query: each is a column of it."""
 
 
 class Alike:
-    """The keys of one column of the figures. Of several spellings the known or the first stands for all."""
+    """The keys of one column of the figures. Several spellings stand for each other; only the database knows which."""
 
     def __init__(self, database: Database, facts: Facts, column: str, known: Iterable[Key] = ()) -> None:
         self._database = database
         self._facts = facts
         self._column = column
-        self._found: dict[Key, Key] = {}
-        self._likely: defaultdict[str, list[Key]] = defaultdict(list)
+        self._found: dict[Key, tuple[Key, ...]] = {}
+        self._known: defaultdict[str, list[Key]] = defaultdict(list)
         for key in known:
-            self._found[key] = key
-            self._likely[_fold(key)].append(key)
+            self._known[self._fold(key)].append(key)
 
-    def one(self, key: Key) -> Key:
-        """The key that stands for this one."""
+    def all(self, key: Key) -> tuple[Key, ...]:
+        """The known keys that a key of the column is equal to; if there are none it is the first of its kind."""
         if key not in self._found:
-            likely = self._likely[_fold(key)]
-            self._found[key] = next((each for each in likely if self._equal(each, key)), key)
-            if self._found[key] == key:
-                likely.append(key)
+            known = self._known[self._fold(key)]
+            others = [each for each in known if each != key]
+            found = [key][: len(known) - len(others)] + self._equal(key, others)
+            if not found:
+                known.append(key)
+            self._found[key] = tuple(found) or (key,)
         return self._found[key]
 
-    def _equal(self, one: Key, other: Key) -> bool:
-        """Whether some row's key is equal to both: only those that may be are asked for, so that it is seldom done."""
-        query = equals_sql(self._facts.kind, self._facts.settings.table, self._column, one, other)
-        return bool(self._database.rows(query))
+    def one(self, key: Key) -> Key:
+        """The known key that stands for this one. Raises `ConfigError` where there are two."""
+        found = self.all(key)
+        if len(found) > 1:
+            mine = self._facts.settings
+            message = f'column "{self._column}" of table "{mine.table}" takes {found[0]!r} and {found[1]!r} for one key'
+            raise ConfigError(message, hint="leave one of them in the lookup table")
+        return found[0]
+
+    def _equal(self, key: Key, likely: list[Key]) -> list[Key]:
+        found: list[Key] = []
+        for at in range(0, len(likely), _COLUMNS):
+            some = likely[at : at + _COLUMNS]
+            query = equal_sql(self._facts.kind, self._facts.settings.table, self._column, key, some)
+            for row in self._database.rows(query):
+                found += [each for each, is_equal in zip(some, row, strict=True) if is_equal]
+        return found
+
+    def _fold(self, key: Key) -> str:
+        """What is the same for keys that may be equal, and seldom for others: only those are asked for."""
+        column = self._facts.table.columns.get(self._column)  # a source without periods has no column of them
+        postgres = self._facts.kind == "postgresql"
+        if column and postgres and not column.exact and column.kind not in {Kind.NUMERIC, Kind.FLOAT}:
+            # There are types and collations of which one cannot tell what they take for equal.
+            return ""
+        return _fold(key)
 
 
 def _fold(key: Key) -> str:
-    """What is the same for all spellings that any database may take for equal, and seldom for others."""
+    """What is the same for numbers that are equal, and for texts but for case, accents and spaces at their end."""
     text = key.decode(errors="replace") if isinstance(key, bytes) else str(key)
     try:
         number = Decimal(text)

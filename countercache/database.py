@@ -161,10 +161,10 @@ def _is_cut_short(url: str) -> bool:
 
 def describe_number(values: Sequence[object], columns: int, types: Sequence[str]) -> str:
     """What is wrong with a result that is not one number, in words."""
-    if columns != 1:
-        return f"the query gives {columns} columns, not one"
     if not values:
         return "the query gives no row, not one"
+    if columns != 1:
+        return f"the query gives {columns} columns, not one"
     if len(values) > 1:
         return "the query gives more than one row"
     if values[0] is None:

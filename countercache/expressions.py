@@ -43,7 +43,8 @@ def literal(key: Key, kind: str) -> str:
         return quoted(key)
     if isinstance(key, bytes):
         return f"X'{key.hex()}'"
-    return repr(key) if kind == "sqlite" else f"'{key}'"
+    # SQLite has no word for infinity.
+    return repr(key).replace("inf", "9e999") if kind == "sqlite" else f"'{key}'"
 
 
 def formula(node: Node, column: Callable[[Name], str]) -> str:

@@ -29,7 +29,7 @@ def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> No
             with database.savepoint():
                 opened = _open(channel, settings, database, source, counters)
                 groups = opened.prepare()
-                steps += _steps(opened, database, source)
+                steps += [*_masks(opened, database, source), *_steps(opened, database, source)]
         except (ConfigError, Refused) as error:
             failures += [(counter, failure(error)) for counter in counters]
             continue
@@ -64,6 +64,13 @@ def _open(channel: Channel, settings: Settings, database: Database, source: str,
         channel.send(Progressed(progress))
 
     return Source(database, settings, source, counters, report)
+
+
+def _masks(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
+    """SQLite: what makes the temporary table that the queries read."""
+    masks = source.statements().masks
+    if database.kind == "sqlite" and masks.groups:
+        yield PlanStep(database.target.name, f"groups of {name}", ";\n".join(masks.temporary()))
 
 
 def _steps(source: Source, database: Database, name: str) -> Iterator[PlanStep]:

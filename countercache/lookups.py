@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import FromClause, Select
 
-from countercache.expressions import literal
-from countercache.masks import column, relation, text
+from countercache.expressions import literal, reference
+from countercache.masks import column, enclosed, listed, relation, text
 from countercache.settings import Lookup
-from countercache.tables import Key, split_name
+from countercache.tables import Column, Key, split_name
 
 
 def lookup_sql(kind: str, lookup: Lookup) -> str:
@@ -19,22 +19,32 @@ def lookup_sql(kind: str, lookup: Lookup) -> str:
     key, name = column(None, lookup.key), column(None, lookup.name)
     shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
     query = sa.select(*shown).select_from(relation(split_name(lookup.table)))
-    query = query.where(key.is_not(None), name.is_not(None)).order_by(column(None, lookup.order or lookup.name), key)
-    return text(query, kind)
+    query = query.where(key.is_not(None), name.is_not(None), *listed(lookup))
+    order = column(None, lookup.order).nulls_first() if lookup.order else column(None, lookup.name)
+    return text(query.order_by(order, key), kind)
 
 
 def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:
     """Key and name of those rows of a lookup table that have one of these keys."""
     key, name = column(None, lookup.key), column(None, lookup.name)
     shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
-    query = sa.select(*shown).select_from(relation(split_name(lookup.table))).where(name.is_not(None))
+    query = sa.select(*shown).select_from(relation(split_name(lookup.table))).where(name.is_not(None), *listed(lookup))
     return text(query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys])), kind)
 
 
-def distinct_sql(kind: str, table: str, name: str, limit: int | None = None) -> str:
+def repeated_sql(kind: str, lookup: Lookup) -> str:
+    """A key that the table has in more than one row; no row if there is none."""
+    key = column(None, lookup.key)
+    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    query = sa.select(shown).select_from(relation(split_name(lookup.table))).where(key.is_not(None), *listed(lookup))
+    query = query.group_by(key).having(sa.func.count() > sa.literal_column("1"))
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def distinct_sql(kind: str, table: str, name: str, *, where: str | None = None, limit: int | None = None) -> str:
     """The different values of a column, in their order."""
     inner = sa.select(column(None, name).label("k")).distinct().select_from(relation(split_name(table)))
-    inner = inner.where(column(None, name).is_not(None))
+    inner = inner.where(column(None, name).is_not(None), *([] if where is None else [enclosed(where)]))
     found: FromClause = (inner.limit(sa.literal_column(str(limit))) if limit else inner).subquery("d")
     key = column("d", "k")
     shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
@@ -48,7 +58,35 @@ def equals_sql(kind: str, table: str, name: str, *keys: Key) -> str:
     return text(query.limit(sa.literal_column("1")), kind)
 
 
-def sorted_sql(type_: str, keys: Iterable[Key]) -> str:
-    """PostgreSQL: keys in the order of their type (as the catalogue writes it)."""
-    values = ", ".join(f"({literal(key, 'postgresql')}::{type_})" for key in keys)
-    return f"SELECT k::text FROM (VALUES {values}) AS v(k) ORDER BY v.k"  # noqa: S608 - literals, and the catalogue's word
+def equal_sql(kind: str, table: str, name: str, key: Key, others: Iterable[Key]) -> str:
+    """One row that says, of each of the others, whether it is equal to a key that the column has."""
+    is_equal = [column(None, name) == sa.literal_column(literal(other, kind)) for other in others]
+    nothing: Select[Any] = sa.select()
+    query = nothing.add_columns(*is_equal).select_from(relation(split_name(table)))
+    query = query.where(column(None, name) == sa.literal_column(literal(key, kind)))
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def sorted_sql(kind: str, table: str, of: Column, keys: Iterable[Key]) -> str:
+    """Keys in the order of a column: that of its type and its collation."""
+    values = ", ".join(f"({literal(key, kind)})" for key in keys)
+    # What is united with the column, though with no row of it, takes its collation.
+    like = text(sa.select(column(None, of.name).label("k")).select_from(relation(split_name(table))), kind)
+    if kind == "postgresql":
+        typed = f"SELECT v.k::{of.type} FROM (VALUES {values}) AS v(k)"  # noqa: S608 - literals, the catalogue's word
+        return f"SELECT k::text FROM ({like} WHERE false UNION ALL {typed}) AS s ORDER BY s.k"  # noqa: S608
+    return f"SELECT k FROM ({like} WHERE 0 UNION ALL SELECT column1 FROM (VALUES {values})) ORDER BY k"  # noqa: S608
+
+
+def spellings_sql(kind: str, table: str, name: str, keys: Iterable[Key]) -> str:
+    """Of each of these keys of a column, in its order, the first spelling of all that are equal to it."""
+    key, written = column(None, name), reference(None, name)
+    if kind == "postgresql":
+        first = f'min({written}::text COLLATE "C")'
+    else:
+        first = (
+            f"coalesce(min(CASE typeof({written}) WHEN 'integer' THEN {written} END), min({written} COLLATE BINARY))"
+        )
+    query: Select[Any] = sa.select(sa.literal_column(first)).select_from(relation(split_name(table)))
+    query = query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys]))
+    return text(query.group_by(key).order_by(key), kind)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from countercache.expressions import literal, reference
 from countercache.plan import Group
-from countercache.settings import SourceSettings
+from countercache.settings import Lookup, SourceSettings
 from countercache.tables import Column, Kind, Table, split_name
 
 BITS = 62
@@ -90,20 +90,18 @@ class Masks(msgspec.Struct, frozen=True):
         lookup = self.settings.entities
         source = relation(split_name(lookup.table if lookup else self.settings.table))
         key = column(None, lookup.key if lookup else self.settings.entity)
-        name = column(None, lookup.name) if lookup else key
         # One row an entity, also where nothing says that the key is unique.
         once = lookup is None or self.entities is None or not self.entities.is_unique({lookup.key})
         words: list[list[ColumnElement[Any]]] = [[] for _ in range(words_of(groups))]
         for place, group in enumerate(groups):
             if group.where is not None:
-                # On lines of its own, so that a comment at its end hides nothing of ours.
-                condition: ColumnElement[Any] = sa.literal_column(f"(\n{group.where}\n)")
+                condition: ColumnElement[Any] = enclosed(group.where)
             else:
-                condition = sa.cast(name, sa.Text).in_(self._texts(group.entities))
+                condition = self._is_named(group.entities)
             flag = sa.case((condition, sa.literal_column(str(1 << place % BITS))), else_=sa.literal_column("0"))
             words[place // BITS].append(sa.func.max(flag) if once else flag)
         masks = [_sum(flags).label(f"m{word}") for word, flags in enumerate(words)]
-        query = sa.select(key.label("key"), *masks).select_from(source).where(key.is_not(None))
+        query = sa.select(key.label("key"), *masks).select_from(source).where(key.is_not(None), *listed(lookup))
         return query.group_by(key) if once else query
 
     def sizes(self) -> str:
@@ -127,7 +125,8 @@ class Masks(msgspec.Struct, frozen=True):
         lookup = self.settings.entities
         source = relation(split_name(lookup.table if lookup else self.settings.table))
         name = sa.cast(column(None, lookup.name if lookup else self.settings.entity), sa.Text)
-        return text(sa.select(name).distinct().select_from(source).where(name.in_(self._texts(names))), self.kind)
+        query = sa.select(name).distinct().select_from(source).where(self._is_named(names), *listed(lookup))
+        return text(query, self.kind)
 
     def temporary(self) -> list[str]:
         """The statements that make SQLite's temporary table."""
@@ -137,8 +136,9 @@ class Masks(msgspec.Struct, frozen=True):
         insert, index = f"INSERT INTO {made} {filled}", f"CREATE INDEX {made}_key ON {TEMPORARY} (key, {columns})"
         if self._key_is_rowid():
             create = [f"CREATE TABLE {made} (key INTEGER PRIMARY KEY, {columns})", insert]
-        elif collation := self._key_column().collation:
-            create = [f"CREATE TABLE {made} (key TEXT COLLATE {collation}, {columns})", insert, index]
+        elif order := self._key_column().order:
+            kept, collation = order.split()
+            create = [f"CREATE TABLE {made} (key {kept} COLLATE {collation}, {columns})", insert, index]
         else:
             create = [f"CREATE TABLE {made} AS {filled}", index]
         return [f"DROP TABLE IF EXISTS {made}", *create]
@@ -186,8 +186,17 @@ class Masks(msgspec.Struct, frozen=True):
         lookup = self.settings.entities
         return bool(lookup and self.entities and lookup.key == self.entities.rowid)
 
-    def _texts(self, names: Iterable[str]) -> list[ColumnElement[Any]]:
-        return [sa.literal_column(literal(name, self.kind)) for name in names]
+    def _is_named(self, names: Iterable[str]) -> ColumnElement[bool]:
+        """That an entity has one of these names, as its column compares text."""
+        lookup = self.settings.entities
+        names_of = self.entities.columns[lookup.name] if lookup and self.entities else self._key_column()
+        name = reference(None, names_of.name)
+        if names_of.kind is not Kind.TEXT:
+            name = f"CAST({name} AS TEXT)"
+        if names_of.collation:
+            name = f"{name} COLLATE {names_of.collation}"
+        found: ColumnElement[Any] = sa.literal_column(name)
+        return found.in_([sa.literal_column(literal(each, self.kind)) for each in names])
 
 
 def words_of(groups: Sequence[Group]) -> int:
@@ -210,6 +219,16 @@ def relation(parts: Sequence[str]) -> FromClause:
     """A table by the parts of its name, each quoted."""
     schema = quoted_name(parts[0], quote=True) if len(parts) > 1 else None
     return sa.table(quoted_name(parts[-1], quote=True), schema=schema)
+
+
+def enclosed(condition: str) -> ColumnElement[bool]:
+    """A condition that somebody wrote: on lines of its own, so that a comment at its end hides nothing of ours."""
+    return sa.literal_column(f"(\n{condition}\n)")
+
+
+def listed(lookup: Lookup | None) -> list[ColumnElement[bool]]:
+    """The conditions under which a lookup table's row counts."""
+    return [enclosed(lookup.where)] if lookup and lookup.where is not None else []
 
 
 def column(table: str | None, name: str) -> ColumnElement[Any]:

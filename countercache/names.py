@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from decimal import Decimal
 
 import msgspec
 
+from countercache.conditions import flaw
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError
 from countercache.figures import Facts
 from countercache.formula import nearest
-from countercache.lookups import distinct_sql, equals_sql, lookup_sql, named_sql, sorted_sql
-from countercache.plan import Period, Plan, ambiguous, make_plan
+from countercache.lookups import (
+    distinct_sql,
+    equals_sql,
+    lookup_sql,
+    named_sql,
+    repeated_sql,
+    sorted_sql,
+    spellings_sql,
+)
+from countercache.plan import Period, Plan, ambiguous, make_plan, mentioned
 from countercache.settings import Layout, Lookup, Settings, SourceSettings
 from countercache.states import ALL, Failure, Reason
 from countercache.tables import Column, Key, Kind, Table, split_name
@@ -42,7 +50,7 @@ class Names(msgspec.Struct, frozen=True):
         field, period = self.facts.settings.field, self.facts.settings.period
         if self.facts.kind != "sqlite" or field is None or period is None:
             return False
-        return self.facts.table.columns[field].order == "number"
+        return self.facts.table.columns[field].order.startswith("NUMERIC")
 
     def may_reject(self) -> bool:
         """Whether the type of a column says already that it may hold what is no finite number."""
@@ -57,14 +65,18 @@ class Names(msgspec.Struct, frozen=True):
 
         Raises `ConfigError` where two have one name.
         """
+        table = self.facts.settings.table
         column = self.facts.table.columns[self.facts.settings.period or ""]
-        numeric = column.kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
-        ordered = sorted(keys, key=lambda key: _rank(Decimal(str(key)) if numeric else key))
-        if column.kind is Kind.OTHER and len(ordered) > 1:
-            ordered = [key for (key,) in database.rows(sorted_sql(column.type, ordered))]
-        for label in _repeated(map(_name, ordered)):
-            raise ConfigError(f'column "{column.name}" of table "{self.facts.settings.table}" {_TWICE.format(label)}')
-        return tuple(Period(key, _name(key)) for key in ordered)
+        ordered = spelled = list(keys)
+        if len(ordered) > 1:
+            ordered = spelled = [key for (key,) in database.rows(sorted_sql(database.kind, table, column, ordered))]
+        if not column.exact and ordered:
+            # In which spelling a key was read depends on the query, and must not show.
+            spelled = [key for (key,) in database.rows(spellings_sql(database.kind, table, column.name, ordered))]
+        labels = [_name(key) for key in spelled]
+        for label in _repeated(labels):
+            raise ConfigError(f'column "{column.name}" of table "{table}" {_TWICE.format(label)}')
+        return tuple(Period(key, label) for key, label in zip(ordered, labels, strict=True))
 
     def names_of(self, database: Database, keys: Collection[Key]) -> dict[Key, str]:
         """The names of some entities; of those that no table names there is none."""
@@ -79,7 +91,8 @@ class Names(msgspec.Struct, frozen=True):
         settings = self.facts.settings
         lookup = settings.entities
         table, column = (lookup.table, lookup.name) if lookup else (settings.table, settings.entity)
-        return [_name(key) for (key,) in database.rows(distinct_sql(database.kind, table, column, MANY))]
+        query = distinct_sql(database.kind, table, column, where=lookup.where if lookup else None, limit=MANY)
+        return [_name(key) for (key,) in database.rows(query)]
 
 
 def read_names(database: Database, settings: Settings, source: str, counters: Sequence[str]) -> Names:
@@ -131,12 +144,31 @@ def _find_lookup(database: Database, lookup: Lookup | None) -> Table | None:
     for column in (lookup.key, lookup.name, lookup.order):
         if column is not None:
             find_column(table, column, lookup.table)
+    if lookup.where is not None or not table.is_unique({lookup.key}):
+        _check_lookup(database, lookup)
     return table
 
 
 def _always_listed(lookup: Lookup, column: str, table: Table, listing: Table | None) -> bool:
     """Whether the database itself sees to it that each key in the column is in the lookup table."""
-    return listing is not None and (column, listing.identity, lookup.key) in table.references
+    return lookup.where is None and listing is not None and (column, listing.identity, lookup.key) in table.references
+
+
+def _check_lookup(database: Database, lookup: Lookup) -> None:
+    """Raises `ConfigError` where the lookup's condition is wrong, or the table has a key twice."""
+    if lookup.where is not None and (problem := flaw(lookup.where, database.kind)):
+        raise ConfigError(f'the "where" of table "{lookup.table}" must be one expression by itself: {problem}')
+    try:
+        with database.savepoint():
+            repeated = database.rows(repeated_sql(database.kind, lookup))
+    except Refused as error:
+        if lookup.where is None:
+            raise
+        raise ConfigError(f'the "where" of table "{lookup.table}": {error.message}', hint=error.hint) from error
+    for (key,) in repeated:
+        hint = 'choose another column for its key, or narrow it with "where"'
+        message = f'table "{lookup.table}" has more than one row with "{lookup.key}" {_name(key)}'
+        raise ConfigError(message, hint=hint)
 
 
 def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tuple[Key, str]]:
@@ -172,7 +204,12 @@ def _read_fields(
         return {}, {}, False
     keys = [key for (key,) in database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))]
     wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(_name, keys))}
-    return {_name(key): key for key in keys}, wrong, False
+    fields: dict[str, Key] = {_name(key): key for key in keys}
+    if not table.columns[mine.field or ""].exact:
+        # A formula may spell a field otherwise than the rows do.
+        others = sorted(mentioned(settings, source, counters) - fields.keys())
+        fields |= {name: name for name in others if _is_in(database, mine, name)}
+    return fields, wrong, False
 
 
 def _unknown_fields(database: Database, settings: Settings, source: str, plan: Plan) -> dict[str, str]:
@@ -184,7 +221,7 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
     missing = [field for field in plan.fields if not _is_in(database, mine, field)]
     if not missing:
         return {}
-    keys = database.rows(distinct_sql(database.kind, mine.table, mine.field or "", MANY))
+    keys = database.rows(distinct_sql(database.kind, mine.table, mine.field or "", limit=MANY))
     known = {_name(key) for (key,) in keys}
     formulas = {name for name, counter in settings.counters.items() if counter.source == source}
     wrong = {}
@@ -254,8 +291,3 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 def _name(key: object) -> str:
     return key.decode(errors="replace") if isinstance(key, bytes) else str(key)
-
-
-def _rank(key: object) -> tuple[int, object]:
-    """Numbers before text before bytes, as SQLite has it."""
-    return (0 if isinstance(key, (int, float, Decimal)) else 1 if isinstance(key, str) else 2, key)

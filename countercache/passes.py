@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -46,7 +47,11 @@ class Passes:
         self._database = database
         self._periods = periods
         self._listed = next((1 << group.bit for group in plan.groups if group.name == LISTED), 0)
-        self._fields = Alike(database, names.facts, names.facts.settings.field or "", names.facts.fields.values())
+        fields = () if names.facts.wide else names.facts.fields.values()
+        self._fields = Alike(database, names.facts, names.facts.settings.field or "", fields)
+        self._named: defaultdict[Key, list[str]] = defaultdict(list)
+        for name, key in names.facts.fields.items():
+            self._named[key].append(name)
         self._names = names
         self._plan = plan
         self._array = array
@@ -134,7 +139,6 @@ class Passes:
                 self._overflows = True
 
     def _totals(self, batch: Batch, rows: int | None) -> list[tuple[Key, str, int, Totals]]:
-        names = {key: name for name, key in self._names.facts.fields.items()}
         words = words_of(self._plan.groups)
         found: list[tuple[Key, str, int, Totals]] = []
 
@@ -147,16 +151,18 @@ class Passes:
                 place = self._packing.unpack(row[0])
                 if place is None:
                     raise _UnpackableError
-                if place[1] in names:
-                    add(place[0], names[place[1]], place[2], row[1:])
+                for name in self._named.get(place[1], []):
+                    add(place[0], name, place[2], row[1:])
             elif self._names.facts.wide:
                 mask = unmask(row[1 : 1 + words])
                 for i, field in enumerate(self._plan.totals):
                     at = 1 + words + 3 * i
                     add(row[0], field, mask, row[at : at + 3])
-            elif name := names.get(self._fields.one(row[1])):
+            else:
                 mask, numbers = unmask(row[2 : 2 + words]), row[2 + words :]
-                add(row[0], name, mask, numbers)
+                # A field may have several names, which the column takes for one.
+                for name in (name for key in self._fields.all(row[1]) for name in self._named.get(key, [])):
+                    add(row[0], name, mask, numbers)
         return found
 
     def _totals_rows(self, batch: Batch, statements: Statements) -> list[Row]:

@@ -7,6 +7,7 @@ over totals with `complete`), other counters' formulas are written out in it, so
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
@@ -123,6 +124,16 @@ def ambiguous(settings: Settings, source: str, counters: Iterable[str]) -> set[s
     for counter in counters:
         for name in _reachable(counter, known):
             found.add(name)
+    return found
+
+
+def mentioned(settings: Settings, source: str, counters: Iterable[str]) -> set[str]:
+    """The names in the formulas of counters, and in those that they use."""
+    known = _formulas(settings, source)
+    found: set[str] = set()
+    for used in {each for counter in counters for each in (counter, *_reachable(counter, known))}:
+        with contextlib.suppress(FormulaError):
+            found |= {name.name for name in names(parse(known[used].formula or ""))}
     return found
 
 

@@ -31,6 +31,8 @@ CANCEL_TIMEOUT = 1.0
 _SLACK = 0.5
 """Seconds that limits of the whole transaction lie behind those of its statements, which say better what happened."""
 
+_IN_UTC = "timezone = 'UTC'"
+
 _REAL = 700
 """The type real, of which the driver makes a float of twice its digits: 0.1 becomes 0.10000000149011612."""
 
@@ -119,6 +121,8 @@ class Postgres(Database):
         """Begin the transaction, with the limits that are set once."""
         limit = _milliseconds(self.left() + _SLACK)
         settings = ["extra_float_digits = 1", "standard_conforming_strings = on"]
+        # Labels are the text of keys, which must not depend on what a role, a database or a client sets for itself.
+        settings += ["datestyle = 'ISO'", _IN_UTC, "intervalstyle = 'postgres'"]
         settings.append(f"idle_in_transaction_session_timeout = {limit}")
         if self._version >= 170000:
             settings.append(f"transaction_timeout = {limit}")
@@ -164,6 +168,8 @@ class Postgres(Database):
         """The one number of a query: at most two rows of it are taken off the wire."""
         word = _first_word(statement)
         self._limit(limit)
+        # Whoever wrote the query has tried it in the database's own time zone.
+        self._run("SET LOCAL timezone TO DEFAULT")
         with self._errors(limit):
             cursor = self._connection.cursor()
             # Sent with parameters (none): the server then takes one statement and no more, so that it cannot end our
@@ -177,14 +183,16 @@ class Postgres(Database):
                 values.append(row[0] if row else None)
                 if len(values) == 2:
                     break
-            description = cursor.description or []
+            description = cursor.description or []  # of a stream without a row there is none
             cast("Any", found).close()
+        self._run(f"SET LOCAL {_IN_UTC}")
         types = [self._type_name(column.type_code) for column in description]
         if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
             value = values[0]
             if not isinstance(value, bool):
                 text = _shortest if description[0].type_code == _REAL else repr
-                number = Decimal(text(value)) if isinstance(value, float) else Decimal(value)
+                # A float's zero may have a sign.
+                number = Decimal(text(value)) if isinstance(value, float) and value else Decimal(value or 0)
                 if number.is_finite():
                     return number
                 types = [str(number)]
@@ -208,10 +216,10 @@ class Postgres(Database):
         oid, rows, blocks = found[0]
         columns: dict[str, Column] = {}
         in_order: set[str] = set()
-        for column, type_, base, required, collation, correlation in self.rows(_COLUMNS.format(oid=oid)):
+        for column, type_, base, required, collation, exact, correlation in self.rows(_COLUMNS.format(oid=oid)):
             kind = _KINDS.get(base, Kind.OTHER)
             order = "integer" if kind is Kind.INTEGER else f"{_SORTS.get(base, base)} {collation}"
-            columns[column] = Column(column, type_, kind, not required, order)
+            columns[column] = Column(column, type_, kind, not required, order, exact=exact)
             if abs(correlation or 0) > _SORTED:
                 in_order.add(column)
         unique: list[frozenset[str]] = []
@@ -273,10 +281,15 @@ class Postgres(Database):
         text = self.target.clean(error.diag.message_primary or str(error))
         hint = self.target.clean(error.diag.message_hint or "")
         name = self.target.name
-        if state == "25P04" or (state in {"57014", "25P03"} and time.monotonic() >= self.deadline - 0.05):
+        ended = self._has_ended(error)
+        over = time.monotonic() >= self.deadline - 0.05
+        if (ended and state == "25P04") or (over and state in {"57014", "25P03"}):
             raise DeadlineExceeded(f"the time for database {name} is over") from error
-        if self._connection.closed or state.startswith("08") or state in {"57P01", "57P02", "57P03", "25P03"}:
+        if ended:
             raise Lost(f"database {name} ended the connection: {text}") from error
+        if state == "08P01":
+            message = f"the query has parameters, such as $1, for which there are no values: {text}"
+            raise Refused(Reason.SQL, message, hint="write the values into the query") from error
         if state == "57014":
             if limit is not None and "statement timeout" in text:
                 raise Refused(Reason.TIMEOUT, f"the query took more than {limit:g} s") from error
@@ -295,6 +308,12 @@ class Postgres(Database):
             raise Refused(Reason.SQL, f"the statement writes, and the transaction is read-only: {text}") from error
         reason = Reason.SQL if state[:2] in {"42", "22", "0A"} else Reason.DATABASE
         raise Refused(reason, text, hint=hint) from error
+
+    def _has_ended(self, error: psycopg.Error) -> bool:
+        """Whether nothing more can be read. A statement may fail with any SQLSTATE, also with one of a connection: that
+        of a foreign table, or whatever a function raises. Only an error that is fatal ends ours.
+        """
+        return self._connection.closed or error.diag.severity_nonlocalized in {"FATAL", "PANIC"}
 
     def _type_name(self, oid: int) -> str:
         found = self._connection.adapters.types.get(oid)
@@ -339,7 +358,11 @@ SELECT c.oid, CASE WHEN c.relkind = 'p' THEN (
 FROM pg_class c WHERE c.oid = to_regclass('{name}') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, NULL), b.typname, a.attnotnull, a.attcollation, (
+SELECT a.attname, format_type(a.atttypid, -1), b.typname, a.attnotnull, a.attcollation,
+  (b.typtype = 'e' OR b.typname IN (
+    'int2', 'int4', 'int8', 'text', 'varchar', 'bpchar', 'name', 'date', 'timestamp', 'timestamptz', 'bool', 'uuid'))
+  AND coalesce((SELECT to_jsonb(c) ->> 'collisdeterministic' FROM pg_collation c WHERE c.oid = a.attcollation), 'true')
+    = 'true', (
     SELECT s.correlation FROM pg_stats s JOIN pg_class c ON c.oid = a.attrelid
     WHERE s.schemaname = c.relnamespace::regnamespace::text AND s.tablename = c.relname AND s.attname = a.attname
       AND NOT s.inherited)

@@ -13,6 +13,7 @@ import msgspec
 
 from countercache.alike import Alike
 from countercache.batches import ROWS, Batch, Cut
+from countercache.conditions import flaw
 from countercache.database import Database, Refused, Row
 from countercache.fold import Fold, Known, Parts, group_sizes
 from countercache.formula import nearest
@@ -192,6 +193,7 @@ class Source:
 
     def _read_groups(self) -> None:
         """How many entities each group has; and what is wrong with a group."""
+        self._check_conditions()
         self._check_entities()
         try:
             with self._database.savepoint():
@@ -216,6 +218,17 @@ class Source:
             self._database.scratch(masks.temporary())
         return self._database.rows(masks.sizes())
 
+    def _check_conditions(self) -> None:
+        """Leave out the groups whose condition could reach beyond its place in a query: none of it is run."""
+        good: list[Group] = []
+        for group in self.plan.groups:
+            if group.where is not None and (problem := flaw(group.where, self._database.kind)):
+                message = f'group "{group.name}": its "where" must be one expression by itself: {problem}'
+                self._group_failures[group.name] = Failure(Reason.CONFIG, message)
+            else:
+                good.append(msgspec.structs.replace(group, bit=len(good)))
+        self.plan = msgspec.structs.replace(self.plan, groups=tuple(good))
+
     def _drop_groups(self, error: Refused) -> None:
         """Leave out the groups whose condition the database refuses; if it is none of them, the error is raised."""
         good: list[Group] = []
@@ -238,6 +251,9 @@ class Source:
         if not named:
             return
         found = {name for (name,) in self._database.rows(self.statements().masks.named(sorted(named)))}
+        # Of those that are not spelled like that, the database says whether they are the same to it.
+        masks = self.statements().masks
+        found |= {name for name in sorted(named - found) if self._database.rows(masks.named([name]))}
         if named <= found:
             return
         known = self.names.entity_names(self._database)

@@ -67,8 +67,11 @@ class Lookup(Base, frozen=True, kw_only=True):
     key: str = "id"
     # Its column that holds the name.
     name: str = "name"
-    # Its column that periods are sorted by (without it: by name). Only for periods.
+    # Its column that periods are sorted by (without it: by name); a row without an order comes first. Only for periods.
     order: str | None = None
+    # A condition in SQL over the table: only rows that meet it count. It is for a table that has a key
+    # more than once, such as one of translations: `"language = 'en'"`.
+    where: str | None = None
 
 
 if TYPE_CHECKING:

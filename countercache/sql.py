@@ -17,7 +17,7 @@ from countercache import expressions
 from countercache.expressions import literal, reference
 from countercache.figures import Facts, Figures
 from countercache.formula import Name
-from countercache.masks import Masks, column, relation, text, words_of
+from countercache.masks import Masks, column, listed, relation, text, words_of
 from countercache.packing import Packing
 from countercache.plan import Plan, Spec
 from countercache.settings import Aggregate, Lookup
@@ -152,7 +152,7 @@ class Statements:
         lookup = self._settings.entities if self.lists_in_order() else None
         source = relation(split_name(lookup.table if lookup else self._settings.table))
         key = column(None, lookup.key if lookup else self._settings.entity)
-        keys = sa.select(key.label("k")).select_from(source).where(key.is_not(None)).order_by(key)
+        keys = sa.select(key.label("k")).select_from(source).where(key.is_not(None), *listed(lookup)).order_by(key)
         if low is not None:
             keys = keys.where(key > self._literal(low))
         if not lookup:
@@ -360,8 +360,8 @@ class Statements:
 
     def _reads_fewer(self, fields: Sequence[str]) -> bool:
         """Whether to name the fields: not where they are all that there are."""
-        listed = isinstance(self._settings.fields, Lookup)
-        return not listed or set(fields) < set(self._facts.fields)
+        known = isinstance(self._settings.fields, Lookup)
+        return not known or set(fields) < set(self._facts.fields)
 
     def _key(self, key: ColumnElement[Any]) -> ColumnElement[Any]:
         """A key as it is read: from PostgreSQL as text, which every type has and takes back."""

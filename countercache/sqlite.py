@@ -203,7 +203,7 @@ class SQLite(Database):
             cursor.close()
         value = values[0] if len(values) == 1 and columns == 1 else None
         if isinstance(value, (int, float)):
-            found = number(value)
+            found = number(value or 0)  # a float's zero may have a sign
             if found is not None:
                 return found
         types = [f"{type(value).__name__} {value!r}"[:60]]
@@ -230,8 +230,11 @@ class SQLite(Database):
         highest = None if hidden else self._highest_rowid(name)
         columns: dict[str, Column] = {}
         for column, type_, required, _ in found:
-            order, collation = self._order(name, column, type_) if highest is not None else ("", "")
-            columns[column] = Column(column, type_, Kind.ANY, not required, order, collation)
+            kept, collation = affinity(type_), self._collation(name, column)
+            # A view's columns do not keep to their affinity.
+            order = f"{kept} {collation}" if highest is not None and collation else ""
+            exact = order in {"NUMERIC BINARY", "TEXT BINARY"}
+            columns[column] = Column(column, type_, Kind.ANY, not required, order, collation, exact)
         unique: list[frozenset[str]] = []
         leading: set[str] = set()
         if rowid is not None:
@@ -280,26 +283,19 @@ class SQLite(Database):
             return None
         return found if isinstance(found, int) else None
 
-    def _order(self, name: Sequence[str], column: str, type_: str) -> tuple[str, str]:
-        """How a column sorts, and the collation of text; both empty where that is not known.
+    def _collation(self, name: Sequence[str], column: str) -> str:
+        """The collation of text in a column, whatever its type says that it holds; empty where that is not known.
 
-        SQLite does not tell a column's collation, but goes by it when it unites this column with other values.
+        SQLite does not tell it, but goes by it when it unites this column with other values.
         """
-        match affinity(type_):
-            case "INTEGER" | "REAL" | "NUMERIC":
-                return "number", ""
-            case "TEXT":
-                none = f"SELECT {_quoted(column)} FROM {_quoted(*name)} WHERE 0"  # noqa: S608 - quoted
-                pairs = ("SELECT 'a' UNION SELECT 'A'", "SELECT 'a' UNION SELECT 'a '")
-                counts = ", ".join(f"(SELECT count(*) FROM ({none} UNION {pair}))" for pair in pairs)  # noqa: S608
-                try:
-                    (found,) = self.rows(f"SELECT {counts}")
-                except Refused:  # a collation of somebody's own
-                    return "", ""
-                collation = {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(found, "")
-                return (f"text {collation}", collation) if collation else ("", "")
-            case _:
-                return "", ""
+        none = f"SELECT {_quoted(column)} FROM {_quoted(*name)} WHERE 0"  # noqa: S608 - quoted
+        pairs = ("SELECT 'a' UNION SELECT 'A'", "SELECT 'a' UNION SELECT 'a '")
+        counts = ", ".join(f"(SELECT count(*) FROM ({none} UNION {pair}))" for pair in pairs)  # noqa: S608
+        try:
+            (found,) = self.rows(f"SELECT {counts}")
+        except Refused:  # a collation of somebody's own
+            return ""
+        return {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(found, "")
 
     def _set_limit(self, limit: float | None) -> None:
         left = self.left()
@@ -364,9 +360,12 @@ def _authorize(action: int, *_: object) -> int:
 
 
 def affinity(type_: str) -> str:
-    """What a column of this declared type makes of what is stored in it (SQLite's documentation, datatype3, 3.1)."""
+    """What a column of this declared type makes of what is stored in it (SQLite's documentation, datatype3, 3.1).
+
+    INTEGER and REAL are NUMERIC here: numbers are compared as numbers, however they are kept.
+    """
     declared = type_.upper()
-    rules = {"INTEGER": ("INT",), "TEXT": ("CHAR", "CLOB", "TEXT"), "BLOB": ("BLOB",), "REAL": ("REAL", "FLOA", "DOUB")}
+    rules = {"NUMERIC": ("INT",), "TEXT": ("CHAR", "CLOB", "TEXT"), "BLOB": ("BLOB",)}
     found = next((name for name, words in rules.items() if any(word in declared for word in words)), "NUMERIC")
     return found if declared else "BLOB"
 

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 class Column(msgspec.Struct, frozen=True):
     """A column: `type` is the database's own name for what it holds. Two of one `order` sort and compare alike; of an
-    empty one that is not known. `collation` is SQLite's.
+    empty one that is not known. `collation` is SQLite's. `exact`: values that are equal are written alike.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Column(msgspec.Struct, frozen=True):
     nullable: bool = True
     order: str = ""
     collation: str = ""
+    exact: bool = False
 
 
 class Table(msgspec.Struct, frozen=True):

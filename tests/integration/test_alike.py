@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from countercache.messages import CHECK, Checked
-from countercache.settings import (
-    Aggregate,
-    CounterSettings,
-    DatabaseSettings,
-    GroupSettings,
-    Layout,
-    Lookup,
-    Missing,
-    Over,
-    Settings,
-    SourceSettings,
-)
+from countercache.settings import Layout, Lookup, Missing, Over
 from countercache.states import Reason
-from tests.computing import Results, compute, load, order
+from tests.computing import compute, load, order
+from tests.sources import both, counter, settings, values, whole
 
 BATCHES: list[int | str] = ["auto", 1, 3, 5]
 
@@ -38,47 +27,6 @@ def sqlite(tmp_path: Path) -> str:
 def postgres(make_database: Callable[[], str]) -> str:
     """A database of its own."""
     return make_database()
-
-
-def counter(formula: str = "d", **changes: Any) -> CounterSettings:
-    """A counter, in all periods together unless told otherwise."""
-    return CounterSettings(source="figures", formula=formula, **({"periods": ("all",)} | changes))
-
-
-def settings(
-    url: str,
-    counters: dict[str, CounterSettings],
-    groups: dict[str, str] | None = None,
-    **source: Any,
-) -> Settings:
-    """Counters over the table f(e, k, p, v)."""
-    mine = {"database": "main", "table": "f", "entity": "e", "field": "k", "period": "p", "value": "v"} | source
-    return Settings(
-        databases={"main": DatabaseSettings(url=url)},
-        sources={"figures": SourceSettings(**mine)},
-        groups={name: GroupSettings(source="figures", where=where) for name, where in (groups or {}).items()},
-        counters=counters,
-    )
-
-
-def both(**changes: Any) -> dict[str, CounterSettings]:
-    """The same sum over totals and over entities, which cannot differ."""
-    return {
-        "totals": counter(**changes),
-        "entities": counter(over=Over.ENTITIES, aggregate=Aggregate.SUM, **changes),
-    }
-
-
-def values(results: Results, period: str = "all", group: str = "all") -> tuple[int, int]:
-    """What `both` gave."""
-    return whole(results.value("totals", group, period)), whole(results.value("entities", group, period))
-
-
-def whole(value: Decimal | None) -> int:
-    """A value that is a whole number, as all are here."""
-    assert value is not None
-    assert value == int(value)
-    return int(value)
 
 
 F = "CREATE TABLE f (e text, k text, p text, v integer);"

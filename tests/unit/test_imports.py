@@ -24,7 +24,7 @@ GROUPS = {
     "config": "document environment convert checks config doctor.host",
     "formula": "formula",
     "compute": "tables textnumbers packing plan latest rejections fold",
-    "database": "expressions figures masks lookups sql database postgres sqlite",
+    "database": "conditions expressions figures masks lookups sql database postgres sqlite",
     "worker": "names alike batches passes reading worker inspection doctor.tables",
     "redis": "connection owner publish locks store events prune accept frameworks foreign doctor.server doctor.stored",
     "embedded": "embedded",

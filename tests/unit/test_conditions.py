@@ -1,0 +1,99 @@
+"""A condition is one expression by itself, as each database reads its text, names and comments."""
+
+from __future__ import annotations
+
+import pytest
+
+from countercache.conditions import flaw
+
+BOTH = ["postgresql", "sqlite"]
+
+GOOD = [
+    "country = 'England'",
+    "(a = 1) OR (b IN (1, 2))",
+    "a = ')'",
+    "a = 'it''s )'",
+    '"a)b" = 1',
+    '"a"")" = 1',
+    "a = 1 -- only these)",
+    "a = 1 -- only these;",
+    "a /* ) ; ' */ = 1",
+    "a = ';'",
+    "a = E - 1",
+    "name = 'x' -- it's",
+    "a * b / c - -1 > 0",
+]
+BAD = {
+    "e = 'a') or (1=1": 'it has a ")" too many',
+    "1=1) ; DROP TABLE f; SELECT (1": 'it has a ")" too many',
+    "1=1; DROP TABLE f": 'it has a ";": only one expression is taken',
+    "(a = 1": 'a "(" is never closed',
+    "a = 'x": 'a "\'" is never closed',
+    '"a = 1': 'a " is never closed',
+    "a = 1 /* and": 'a "/*" is never closed',
+    "": "it is empty",
+    " \n": "it is empty",
+    "-- nothing": "it is empty",
+    "/* nothing */": "it is empty",
+    "a = 1\0": "it has a NUL character",
+    "a = 'x'')": 'a "\'" is never closed',
+    "a = 1 -- )\n)": 'it has a ")" too many',
+}
+
+POSTGRES = {
+    r"a = E'\')' ": "",
+    r"a = e'\\') or (1=1": 'it has a ")" too many',
+    r"a = 'x\') or (1=1": 'it has a ")" too many',
+    r"namee'\') or ('": 'it has a ")" too many',
+    "a = E'x'\n'\\')'": "",
+    "a = E'x' -- more\n  '\\')'": "",
+    "a = 'x'\n'\\') or (1=1": 'it has a ")" too many',
+    "a = $$)$$": "",
+    "a = $t$)$x$;$$$t$": "",
+    "a = $t$)": "a $t$ is never closed",
+    "a$b$ = 1) or (c$b$ = 1": 'it has a ")" too many',
+    "$1$a$)$a$ = ''": "",
+    "a /* /* */ ) */ = 1": "",
+    "a /* /* */ = 1": 'a "/*" is never closed',
+    "a = 1 -- x\r)": 'it has a ")" too many',
+    "arr[1] = (1)": "",
+    "arr[')'::text] = 1": "",
+    "a +--x)\n 1 > 0": "",
+    "a //* ) */ 1 > 0": "",
+    "a = U&'\\0029' AND b = B'1' AND c = X'29'": "",
+}
+SQLITE = {
+    "[a)b] = 1": "",
+    "[a]] = 1) or ([b] = 1": 'it has a ")" too many',
+    "`a``)` = 1": "",
+    "[a = 1": "a ] is never closed",
+    "a /* /* */ = 1": "",
+    "a /* /* */ ) */ = 1": 'it has a ")" too many',
+    "a = 1 -- x\r)": "",
+    r"a = 'x\' AND b = ')'": "",
+    "a = $$) or ($$": 'it has a ")" too many',
+    "a = X'29'": "",
+}
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("condition", GOOD)
+def test_one_expression(condition: str, kind: str) -> None:
+    """Whatever stands in text, in quoted names and in comments is no syntax; a comment may be the end."""
+    assert flaw(condition, kind) == ""
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("condition", BAD)
+def test_more_or_less_than_one_expression(condition: str, kind: str) -> None:
+    """What is open, closed too often, a second statement or nothing is refused, and it is said why."""
+    assert flaw(condition, kind) == BAD[condition]
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition", "expected"),
+    [("postgresql", *each) for each in POSTGRES.items()] + [("sqlite", *each) for each in SQLITE.items()],
+)
+def test_what_only_one_database_reads_so(kind: str, condition: str, expected: str) -> None:
+    """Backslashes, dollar quotes, nested comments and the ends of lines are PostgreSQL's, other quotes SQLite's."""
+    assert flaw(condition, kind) == expected

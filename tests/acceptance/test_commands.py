@@ -401,6 +401,18 @@ def test_an_error_in_a_terminal_is_one_line(directory: Path) -> None:
     assert terminal.lines == ["countercache: error: no counter is called 'usrs'; did you mean \"users\"?"]
 
 
+def test_an_error_is_wrapped_between_words(directory: Path) -> None:
+    """On a narrow terminal; in a pipe it stays one line, however long, also where COLUMNS says otherwise."""
+    arguments = ("status", "no-such-counter-of-this-site-as-far-as-anybody-knows")
+    line = run(*arguments, cwd=directory, env={"COLUMNS": "60"}).stderr
+    assert line.count("\n") == 1
+    assert len(line) > 60
+    with Terminal(*arguments, width=60, cwd=directory) as terminal:
+        assert terminal.finish() == 2
+    assert len(terminal.lines) > 1
+    assert " ".join(terminal.lines).split() == line.split()
+
+
 def test_progress_and_ctrl_c(running: Terminal, slow: Path) -> None:
     """While it runs there is a bar with the time left; Ctrl-C ends it as cancelled, with the terminal as it was."""
     assert any(line.startswith("main") and "━" in line for line in running.lines)

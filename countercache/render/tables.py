@@ -285,7 +285,10 @@ def cell_columns(views: Sequence[results.CellView]) -> list[Column]:
     """What all tables of cells have. A group or period that is the same everywhere says nothing, and is left out."""
     several_groups = len({each.id.group for each in views}) > 1
     changes = [text.change(each.cell) if each.cell and each.cell.change is not None else "" for each in views]
-    covers = [text.coverage(each.cell.coverage) if each.cell and each.cell.coverage else "" for each in views]
+    covers = [
+        f"{text.coverage(each.cell.coverage)} {text.covered(each)}".rstrip() if each.cell and each.cell.coverage else ""
+        for each in views
+    ]
     named = [text.escape(each.name, text.LIMIT) if each.name != each.id.counter else "" for each in views]
     return [
         Column("", [SIGNS[each.state] for each in views]),

@@ -246,11 +246,12 @@ class EventsResult(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that `config check` looked at."""
+    """One thing that `config check` looked at. `fields` are those of a source, the first of very many."""
 
     subject: str
     ok: bool
     message: str
+    fields: tuple[str, ...] = ()
 
 
 class CheckResult(msgspec.Struct, frozen=True):

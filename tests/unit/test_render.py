@@ -61,7 +61,7 @@ CONTRACT = {
             "locks": {"name", "key", "kind", "id", "fence", "owner", "pid", "verdict", "cleared", "why"},
         },
     ),
-    "check": (samples.CHECK, {"": {"schema", "exit_code", "checks"}, "checks": {"subject", "ok", "message"}}),
+    "check": (samples.CHECK, {"": {"schema", "exit_code", "checks"}, "checks": {"subject", "ok", "message", "fields"}}),
     "doctor": (
         samples.DOCTOR,
         {

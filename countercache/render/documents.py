@@ -218,6 +218,7 @@ def _(result: results.DemoRun) -> Document:
         "fields": made.fields,
         "periods": made.periods,
         "figures": made.figures,
+        "redis": _said(result.redis),
         "warmup": document(result.warmup),
         "status": document(result.status),
     }

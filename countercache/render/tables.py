@@ -21,6 +21,7 @@ from countercache.commands import to_type
 from countercache.redact import redact
 from countercache.render import findings, foreign, log, mended, plain, text
 from countercache.render.shapes import Column, Commands, Flow, Grid, Runs, Uncut, hint, sentence
+from countercache.settings import EMBEDDED
 from countercache.states import Event, Level, Owner, State, Verdict
 
 SIGNS = {
@@ -267,16 +268,19 @@ def _(result: results.DemoRun) -> Iterator[RenderableType]:
     made = result.made
     yield Text("What UK councils owe", style="bold")
     size = f"{made.figures:,} figures of {made.entities:,} councils in {made.periods} years"
-    yield Text(f"{size}, in {text.escape(made.database)}\n")
+    bundled = result.redis == EMBEDDED
+    redis = "the bundled Valkey" if bundled else text.escape(redact(result.redis), text.LIMIT)
+    yield Text(f"{size}, in {text.escape(made.database)};\nthe totals are in {redis}\n")
     yield from view(result.status)
     kept = " (you had edited it: it was left as it is)" if made.config_kept else ""
     yield Text(f"\n{text.escape(made.config)} is a configuration to copy from{kept}. Try next:\n")
     yield Commands(
         [
             (f"cd {shlex.quote(made.directory)}", ""),
-            (f"{result.program} status", "shows these counters again, at any time"),
-            (f"{result.program} warmup --dry-run", "shows the SQL that computes them"),
-            (f"{result.program} config check", "tries a configuration of yours"),
+            (f"{result.program} status --watch", "shows these counters live"),
+            (f"{result.program} doctor", "looks at everything that can be wrong"),
+            (f"{result.program} config check", "says what is missing, once your own tables are in the configuration"),
+            *([(text.stop(result), "stops the bundled Valkey, which runs on")] if bundled else []),
         ]
     )
 

@@ -20,7 +20,7 @@ from countercache.states import ALL, State
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from countercache.results import CellView, EmbeddedStatus, RunView, StatusResult
+    from countercache.results import CellView, DemoRun, EmbeddedStatus, RunView, StatusResult
     from countercache.states import Cell, Coverage, Event, Failure, Lock, Progress
 
 LIMIT = 200
@@ -244,6 +244,11 @@ def next_commands(result: StatusResult) -> list[tuple[str, str]]:
     elif states & {State.STALE, State.PENDING} and not commands:
         commands.append((to_type("warmup --due"), "computes what is stale, failed or not calculated yet"))
     return commands
+
+
+def stop(result: DemoRun) -> str:
+    """How to stop the bundled server that the demo left running."""
+    return f"{result.program} embedded stop"
 
 
 def embedded(status: EmbeddedStatus) -> str:

@@ -105,7 +105,7 @@ CONTRACT = {
         {
             "": {
                 "schema", "exit_code", "directory", "config", "config_kept", "database", "entities", "fields",
-                "periods", "figures", "warmup", "status",
+                "periods", "figures", "redis", "warmup", "status",
             }
         },
     ),

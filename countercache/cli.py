@@ -162,18 +162,22 @@ def demo(
     """See it work: what UK councils owe, computed here.
 
     Puts real figures into an SQLite database in DIRECTORY, beside a configuration to copy from, computes its counters
-    and shows them. Needs no server: Redis is the bundled Valkey.
+    and shows them. Redis is the server that REDIS_URL names; where that is not set, the bundled Valkey, which runs on.
     """
-    from countercache import agent, demo, store  # noqa: PLC0415
+    from countercache import agent, demo, inquiry, store  # noqa: PLC0415
+    from countercache.redact import redact_url  # noqa: PLC0415
     from countercache.results import DemoRun  # noqa: PLC0415
 
+    session.config = demo.configuration(Path(directory))
+    inquiry.reach_redis(session.settings())  # before anything is written
     made = demo.create(Path(directory))
     session.config = Path(made.config)
     settings = session.settings()
     with render.observer() as observer:
         warmed = agent.warmup(settings, agent.Request(command=session.typed), observer)
     shown = store.status(*session.redis(settings), settings)
-    return DemoRun(made, warmed, shown, commands.program(os.environ.get("PATH", os.defpath)))
+    program = commands.program(os.environ.get("PATH", os.defpath))
+    return DemoRun(made, warmed, shown, program, redact_url(settings.redis.url))
 
 
 @command(app, "doctor", "doctor --json")

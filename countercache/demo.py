@@ -60,19 +60,38 @@ def create(directory: Path) -> DemoResult:
     """
     data = files("countercache") / "data"
     config, database = directory / FILE_NAME, directory / DATABASE_NAME
+    configuration(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         kept = not _write_new(config, (data / FILE_NAME).read_bytes())
-        if kept and DATABASE_NAME.encode() not in config.read_bytes():
-            hint = "name another directory: countercache demo DIRECTORY"
-            raise UsageError(f"{directory} has a configuration of its own", hint=hint)
         with _replacing(database) as path:
             counts = _build(path, data)
     except (OSError, sqlite3.Error) as error:
-        problem = error.strerror if isinstance(error, OSError) else error
-        hint = "name a directory that you may write to: countercache demo DIRECTORY"
-        raise UsageError(f"the demo cannot be put into {directory}: {problem}", hint=hint) from error
+        raise _cannot(directory, error) from error
     return DemoResult(directory=str(directory), config=str(config), database=str(database), config_kept=kept, **counts)
+
+
+def configuration(directory: Path) -> Path:
+    """The configuration that the demo has in `directory`, or the one that `create` puts there.
+
+    Raises `UsageError` where there is one of something else.
+    """
+    there = directory / FILE_NAME
+    try:
+        if not there.exists():
+            return Path(str(files("countercache") / "data" / FILE_NAME))
+        if DATABASE_NAME.encode() in there.read_bytes():
+            return there
+    except OSError as error:
+        raise _cannot(directory, error) from error
+    hint = "name another directory: countercache demo DIRECTORY"
+    raise UsageError(f"{directory} has a configuration of its own", hint=hint)
+
+
+def _cannot(directory: Path, error: OSError | sqlite3.Error) -> UsageError:
+    problem = error.strerror if isinstance(error, OSError) else error
+    hint = "name a directory that you may write to: countercache demo DIRECTORY"
+    return UsageError(f"the demo cannot be put into {directory}: {problem}", hint=hint)
 
 
 def _write_new(path: Path, content: bytes) -> bool:

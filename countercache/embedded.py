@@ -26,7 +26,7 @@ from countercache.errors import RedisUnreachable
 from countercache.results import EmbeddedStatus, EmbeddedStopped
 
 STATE_VARIABLE = "COUNTERCACHE_STATE_DIR"
-INSTALL = "run: pip install 'countercache[embedded]', or set [redis] url to a server of your own"
+INSTALL = "run: pip install 'countercache[embedded]', or set REDIS_URL or [redis] url to a server of your own"
 
 _START_SECONDS = 5.0
 _STOP_SECONDS = 5.0

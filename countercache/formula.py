@@ -182,6 +182,13 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f'did you mean "{found[0]}"?' if found else ""
 
 
+def some(names: Collection[str], most: int = 20) -> str:
+    """Names in a message: all of a few, else the first and how many more; `none` of none."""
+    shown = list(names)[:most]
+    more = len(names) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {more} more" if more else "")
+
+
 def _operand(text: str, known: Collection[str]) -> bool:
     return text in known or text.replace(".", "", 1).isdigit()
 

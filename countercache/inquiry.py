@@ -51,7 +51,7 @@ def check(settings: Settings) -> CheckResult:
     checks: list[Check] = []
     codes: set[int] = set()
     try:
-        _reach_redis(settings)
+        reach_redis(settings)
     except RedisError as error:
         checks.append(Check("redis", ok=False, message=str(error)))
         codes.add(error.exit_code)
@@ -136,7 +136,8 @@ class _Inquiry:
             self.reports.append(Ended(Failure(Reason.TIMEOUT, f"no answer within {self._timeout:g} s")))
 
 
-def _reach_redis(settings: Settings) -> None:
+def reach_redis(settings: Settings) -> None:
+    """See whether Redis answers; the bundled one is started first. Raises `RedisError`."""
     from countercache.connection import converse, open_redis  # noqa: PLC0415
 
     converse(open_redis(settings))

@@ -8,6 +8,7 @@ import msgspec
 
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError, CountercacheError
+from countercache.formula import some
 from countercache.messages import Channel, Checked, Go, Planned, Progressed
 from countercache.names import Names
 from countercache.plan import Group, Plan, configured_cells, no_period
@@ -17,6 +18,9 @@ from countercache.settings import Settings
 from countercache.sql import Range
 from countercache.states import ALL, EACH, LATEST, CellId, Failure, Progress
 from countercache.worker import by_source, failure
+
+_FIELDS = 1000
+"""The names of so many fields of a source are listed."""
 
 
 def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
@@ -99,12 +103,13 @@ def _source(
             groups = opened.prepare() if opened.plan.specs or opened.plan.groups else {}
             for step in _steps(opened, database, source):
                 database.parse(step.sql)
+            found = _found(subject, opened.names, *opened.names.field_names(database))
     except CountercacheError as error:
         if not isinstance(error, (ConfigError, Refused)):
             raise
         yield Check(subject, ok=False, message=str(error))
         return
-    yield Check(subject, ok=True, message=_found(opened.names))
+    yield found
     for group, wrong in groups.items():
         yield Check(f"group {group}", ok=False, message=wrong.message)
     for counter in counters:
@@ -121,11 +126,18 @@ def _with_every_group(settings: Settings, plan: Plan) -> Plan:
     return msgspec.structs.replace(plan, groups=tuple(groups))
 
 
-def _found(names: Names) -> str:
-    """What was found, in a few words."""
-    periods = "" if names.periods is None else f" and {len(names.periods)} periods"
-    fields = f"{len(names.facts.fields)} fields" if names.complete else "fields by their own names"
-    return f"table {names.facts.settings.table} with {fields}{periods}"
+def _found(subject: str, names: Names, fields: Sequence[str], every: bool) -> Check:
+    """What was found of a source, in a few words. `every`: there are no other fields than these."""
+    if not fields:
+        return Check(subject, ok=False, message=names.without_fields())
+    periods = "" if names.periods is None else f", and {_count(len(names.periods), 'period')}"
+    amount = f"{_count(len(fields), 'field')}:" if every else "fields such as"
+    message = f"table {names.facts.settings.table} with {amount} {some(fields)}{periods}"
+    return Check(subject, ok=True, message=message, fields=tuple(fields[:_FIELDS]))
+
+
+def _count(amount: int, one: str) -> str:
+    return f"{amount} {one}{'' if amount == 1 else 's'}"
 
 
 def _counter(settings: Settings, source: Source, counter: str) -> Check:

@@ -51,6 +51,16 @@ def distinct_sql(kind: str, table: str, name: str, *, where: str | None = None, 
     return text(sa.select(shown).select_from(found).order_by(key), kind)
 
 
+def sample_sql(kind: str, table: str, name: str, rows: int) -> str:
+    """The different values of a column in so many of its rows, each with how many of these have it."""
+    inner = sa.select(column(None, name).label("k")).select_from(relation(split_name(table)))
+    found = inner.limit(sa.literal_column(str(rows))).subquery("d")
+    key = column("d", "k")
+    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    query = sa.select(shown, sa.func.count(sa.literal_column("*"))).select_from(found).group_by(key).order_by(key)
+    return text(query, kind)
+
+
 def equals_sql(kind: str, table: str, name: str, *keys: Key) -> str:
     """One row if some row's key in a column is equal to each of these."""
     conditions = [column(None, name) == sa.literal_column(literal(key, kind)) for key in keys]

@@ -11,13 +11,14 @@ from countercache.conditions import flaw
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError
 from countercache.figures import Facts
-from countercache.formula import nearest
+from countercache.formula import nearest, some
 from countercache.lookups import (
     distinct_sql,
     equals_sql,
     lookup_sql,
     named_sql,
     repeated_sql,
+    sample_sql,
     sorted_sql,
     spellings_sql,
 )
@@ -30,6 +31,9 @@ _TWICE = "has {} in two forms that look alike, such as a number and a text"
 
 MANY = 10_000
 """As many different names are read to find the one that may have been meant."""
+
+_SAMPLE = 100_000
+"""So many rows of a long table are looked at for the names of its fields, where no other table has them."""
 
 _NOT_NUMERIC = ("CHAR", "CLOB", "TEXT", "BLOB", "BOOL", "DATE", "TIME")
 """Declared types of SQLite's columns that are not meant for figures."""
@@ -86,6 +90,26 @@ class Names(msgspec.Struct, frozen=True):
         found = database.rows(named_sql(database.kind, lookup, sorted(keys, key=repr)))
         return {key: _name(name) for key, name in found}
 
+    def field_names(self, database: Database) -> tuple[list[str], bool]:
+        """The names of the fields, in order, and whether these are all."""
+        if self.complete:
+            return sorted(self.facts.fields), True
+        settings = self.facts.settings
+        found = database.rows(sample_sql(database.kind, settings.table, settings.field or "", _SAMPLE))
+        return [_name(key) for key, _ in found if key is not None], sum(count for _, count in found) < _SAMPLE
+
+    def without_fields(self) -> str:
+        """Why there is no field at all, and what to do."""
+        settings = self.facts.settings
+        if isinstance(settings.fields, Lookup):
+            return f'table "{settings.fields.table}" has no rows, so there is no field; fill it'
+        if settings.layout is not Layout.WIDE:
+            return f'table "{settings.table}" has no rows with a field; fill it, or name another table'
+        if texts := _texts(settings, self.facts.table):
+            cure = "name those that hold figures in `fields`, and in `numbers` how they spell numbers"
+            return f'table "{settings.table}" has no numeric column for a field; text is in {some(texts)}: {cure}'
+        return f'table "{settings.table}" has no column for a field; name another table'
+
     def entity_names(self, database: Database) -> list[str]:
         """The names of entities (many, if not all), for hints."""
         settings = self.facts.settings
@@ -111,7 +135,8 @@ def read_names(database: Database, settings: Settings, source: str, counters: Se
         periods = tuple(Period(key, name) for key, name in _read_lookup(database, mine.periods, unique=True))
     fields, wrong, complete = _read_fields(database, settings, source, counters, table)
     strangers = mine.entities is not None and not _always_listed(mine.entities, mine.entity, table, entities)
-    plan = make_plan(settings, source, counters, fields, complete=complete, strangers=strangers)
+    cures = _cures(mine, table)
+    plan = make_plan(settings, source, counters, fields, complete=complete, strangers=strangers, cures=cures)
     if not complete:
         fields = {name: fields.get(name, name) for name in {*plan.fields, *fields}}
         wrong |= _unknown_fields(database, settings, source, plan)
@@ -258,6 +283,28 @@ def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], di
         elif column.kind is Kind.OTHER:
             wrong[field] = f'column "{name}" of table "{mine.table}" is of type {column.type}, which holds no figures'
     return dict(listed), wrong
+
+
+def _texts(mine: SourceSettings, table: Table) -> list[str]:
+    """The columns of a wide table that could be fields if the configuration named them."""
+    if mine.layout is not Layout.WIDE or mine.fields is not None:
+        return []
+    keys = {mine.entity, mine.period}
+    texts = {Kind.TEXT, Kind.ANY}
+    return [
+        name
+        for name, column in table.columns.items()
+        if name not in keys and column.kind in texts and not _is_numeric(column)
+    ]
+
+
+def _cures(mine: SourceSettings, table: Table) -> dict[str, str]:
+    """What makes fields of columns that are none."""
+    cure = "name it in `fields`, and in `numbers` how it spells numbers"
+    return {
+        name: f'column "{name}" of table "{mine.table}" is of type {table.columns[name].type}: {cure}'
+        for name in _texts(mine, table)
+    }
 
 
 def _is_numeric(column: Column) -> bool:

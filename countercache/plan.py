@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from countercache.errors import ConfigError, FormulaError
-from countercache.formula import Name, Node, names, nearest, parse, size, substitute
+from countercache.formula import Name, Node, names, nearest, parse, size, some, substitute
 from countercache.settings import (
     Aggregate,
     CounterSettings,
@@ -145,13 +145,15 @@ def make_plan(
     *,
     complete: bool,
     strangers: bool = False,
+    cures: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan for some counters of a source that has these fields.
 
     `complete`: `fields` are all there are. If not (a long table without a lookup table), every name that is no counter
     is taken for a field, and reading tells. `strangers`: there may be figures of entities that no table lists.
+    `cures`: what makes fields of some names that are none.
     """
-    resolver = _Resolver(settings, source, fields, complete=complete)
+    resolver = _Resolver(settings, source, fields, cures or {}, complete=complete)
     specs: dict[str, Spec] = {}
     failures: dict[str, Failure] = {}
     for counter in counters:
@@ -235,10 +237,13 @@ def _reachable(counter: str, formulas: Mapping[str, CounterSettings]) -> set[str
 class _Resolver:
     """Turns counters into specs; each formula is parsed once."""
 
-    def __init__(self, settings: Settings, source: str, fields: Collection[str], *, complete: bool) -> None:
+    def __init__(
+        self, settings: Settings, source: str, fields: Collection[str], cures: Mapping[str, str], *, complete: bool
+    ) -> None:
         self._formulas = _formulas(settings, source)
         self._source = settings.sources[source]
         self._fields = fields
+        self._cures = cures
         self._complete = complete
         self._parsed: dict[str, Node] = {}
         self._found: dict[str, dict[str, Spec]] = {}
@@ -333,9 +338,11 @@ class _Resolver:
         return name in self._fields or name == counter or name not in self._formulas
 
     def _unknown(self, name: str, counter: str) -> ConfigError:
-        known = {*(self._fields if self._complete else ()), *self._formulas} - {counter}
-        hint = nearest(name, known) or "see the fields with: countercache config check"
-        return FormulaError(f'counter {counter}: no field or counter is called "{name}"', hint=hint)
+        fields = self._fields if self._complete else ()
+        kind = "field" if name == counter else "field or counter"
+        hint = self._cures.get(name) or nearest(name, {*fields, *self._formulas} - {counter})
+        hint = hint or f"the fields are: {some(sorted(fields))}"
+        return FormulaError(f'counter {counter}: no {kind} is called "{name}"', hint=hint)
 
 
 def _groups(settings: Settings, counters: Iterable[CounterSettings], *, strangers: bool) -> tuple[Group, ...]:

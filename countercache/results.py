@@ -9,6 +9,7 @@ import msgspec
 
 from countercache.commands import PROGRAM, to_type
 from countercache.errors import EXIT_FAILED, EXIT_OK, EXIT_PARTIAL
+from countercache.settings import EMBEDDED
 from countercache.spelling import spelled
 from countercache.states import Cell, CellId, Event, Failure, Lock, Progress, State, Verdict
 
@@ -268,11 +269,12 @@ class EventsResult(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that `config check` looked at."""
+    """One thing that `config check` looked at. `fields` are those of a source, the first of very many."""
 
     subject: str
     ok: bool
     message: str
+    fields: tuple[str, ...] = ()
 
 
 class CheckResult(msgspec.Struct, frozen=True):
@@ -365,12 +367,15 @@ class DemoResult(msgspec.Struct, frozen=True):
 
 
 class DemoRun(msgspec.Struct, frozen=True):
-    """What the command `demo` did: what it put where, its warmup, the states after it. `program`: how to call it."""
+    """What the command `demo` did: what it put where, its warmup, the states after it. `program`: how to call it.
+    `redis`: the server's URL, or `embedded`.
+    """
 
     made: DemoResult
     warmup: WarmupResult
     status: StatusResult
     program: str = PROGRAM
+    redis: str = EMBEDDED
 
     @property
     def exit_code(self) -> int:

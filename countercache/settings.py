@@ -153,7 +153,8 @@ class GroupSettings(Base, frozen=True, kw_only=True):
 
     # The name of a `[sources.NAME]`.
     source: str
-    # A condition in SQL over the source's table of entities.
+    # A condition in SQL over the source's table of entities; without one, over the source's own table, where one
+    # row for which it holds is enough.
     where: str | None = None
     # The names of its members.
     entities: tuple[str, ...] | None = None

@@ -50,6 +50,29 @@ class Reason(StrEnum):
     HELD = "held"
     WORKER = "worker died"
 
+    @property
+    def cure(self) -> str:
+        """The command that may help: `recover` where the very same attempt may succeed the next time, `config check`
+        where the configuration is wrong; empty where only the figures or the counter can be put right.
+        """
+        return _CURES.get(self, "")
+
+
+_CURES = {
+    Reason.TIMEOUT: "recover",
+    Reason.ABANDONED: "recover",
+    Reason.LOCK_LOST: "recover",
+    Reason.LOCKED: "recover",
+    Reason.REDIS: "recover",
+    Reason.CLEARED: "recover",
+    Reason.CANCELLED: "recover",
+    Reason.DATABASE: "recover",
+    Reason.UNREACHABLE: "recover",
+    Reason.WORKER: "recover",
+    Reason.CONFIG: "config check",
+    Reason.SQL: "config check",
+}
+
 
 class Failure(msgspec.Struct, frozen=True):
     """Why there is no (new) value: a reason for scripts and one line for people."""

@@ -21,6 +21,7 @@ def main() -> None:
     """Run the demo in a directory of its own and draw the status of its first counters."""
     with tempfile.TemporaryDirectory(prefix="countercache-") as place:
         os.environ["COUNTERCACHE_STATE_DIR"] = f"{place}/state"
+        os.environ.pop("REDIS_URL", None)
         from countercache import cli, config, embedded, store  # noqa: PLC0415 - after the variable is set
         from countercache.connection import Keys, open_redis  # noqa: PLC0415
         from countercache.render import tables  # noqa: PLC0415

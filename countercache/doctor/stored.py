@@ -88,7 +88,9 @@ def _failing(failed: Sequence[CellView]) -> Iterator[Finding]:
     why = "the site shows their last value, or none, until they are computed again"
     for failure, views in list(found.items())[:_SHOWN]:
         seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.message}"
-        yield Finding(CELLS, "failing", Health.WRONG, seen, why, to_type("recover"))
+        again = f"once the figures or the counter are put right: {to_type('warmup --force')}"
+        cure = to_type(failure.reason.cure) if failure.reason.cure else again
+        yield Finding(CELLS, "failing", Health.WRONG, seen, why, cure)
     if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
         yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, to_type("status"))
 

@@ -96,12 +96,12 @@ def show_traceback(error: Exception) -> None:
 
 
 def complain(line: str, log: str = "") -> None:
-    """One line on stderr: something failed."""
+    """One line on stderr, wrapped on a terminal: something failed."""
     _to_stderr(line, "error: ", "bold red", log)
 
 
 def say(line: str, log: str = "") -> None:
-    """One line on stderr: good to know."""
+    """One line on stderr, wrapped on a terminal: good to know."""
     _to_stderr(line, "", "", log)
 
 
@@ -176,9 +176,14 @@ def _to_stderr(line: str, kind: str, style: str, log: str) -> None:
         trouble(line, log, failed=bool(kind))
         return
     clean = text.escape(redact(line))
-    if kind and sys.stderr.isatty():
+    if sys.stderr.isatty():
         from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
 
-        console(sys.stderr).print(Text.assemble(f"{PROGRAM}: ", (kind, style), clean), soft_wrap=True)
+        from countercache.render.shapes import wrapped  # noqa: PLC0415
+
+        screen, start = console(sys.stderr), len(f"{PROGRAM}: ")
+        said = Text("\n".join(wrapped(f"{PROGRAM}: {kind}{clean}", screen.width)))
+        said.stylize(style, start, start + len(kind))
+        screen.print(said, soft_wrap=True)
     else:
         sys.stderr.write(f"{PROGRAM}: {kind}{clean}\n")

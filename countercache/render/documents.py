@@ -141,7 +141,10 @@ def _(result: results.ClearResult) -> Document:
 
 @document.register
 def _(result: results.CheckResult) -> Document:
-    checks = [{"subject": each.subject, "ok": each.ok, "message": each.message} for each in result.checks]
+    checks = [
+        {"subject": each.subject, "ok": each.ok, "message": each.message, "fields": [*map(_short, each.fields)]}
+        for each in result.checks
+    ]
     return {"schema": "countercache.check/1", "exit_code": result.exit_code, "checks": checks}
 
 
@@ -215,6 +218,7 @@ def _(result: results.DemoRun) -> Document:
         "fields": made.fields,
         "periods": made.periods,
         "figures": made.figures,
+        "redis": _said(result.redis),
         "warmup": document(result.warmup),
         "status": document(result.status),
     }

@@ -15,6 +15,7 @@ from countercache.breaker import words
 from countercache.commands import to_type
 from countercache.redact import redact
 from countercache.render import foreign, mended, text, toml
+from countercache.settings import EMBEDDED
 from countercache.states import Failure
 
 
@@ -169,6 +170,10 @@ def _(result: results.EmbeddedStopped) -> Iterator[str]:
 @lines.register
 def _(result: results.DemoRun) -> Iterator[str]:
     yield from lines(result.status)
+    if result.redis == EMBEDDED:
+        yield f"# {text.escape(text.stop(result))}: stops the bundled Valkey, which has the totals and runs on"
+    else:
+        yield f"# the totals are in {text.escape(redact(result.redis), text.LIMIT)}"
 
 
 def row(columns: Iterable[str]) -> str:

@@ -93,6 +93,17 @@ def _fold(cell: str, width: int) -> list[str]:
     return textwrap.wrap(cell, width) if cell.isascii() else chop_cells(cell, width)
 
 
+def wrapped(line: str, width: int) -> list[str]:
+    """The line in lines of so many terminal cells, between its words; a longer word stands alone, and whole."""
+    lines = [""]
+    for word in line.split(" "):
+        if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return lines
+
+
 def _least(columns: Sequence[tuple[Column, int]]) -> int:
     """The width that the columns need when those that can be folded are."""
     return sum(min(width, FOLDED) if column.fold else width for column, width in columns) + GAP * (len(columns) - 1)

@@ -21,6 +21,7 @@ from countercache.commands import to_type
 from countercache.redact import redact
 from countercache.render import findings, foreign, log, mended, plain, text
 from countercache.render.shapes import Column, Commands, Flow, Grid, Runs, Uncut, hint, sentence
+from countercache.settings import EMBEDDED
 from countercache.states import Event, Level, Owner, State, Verdict
 
 SIGNS = {
@@ -277,16 +278,19 @@ def _(result: results.DemoRun) -> Iterator[RenderableType]:
     made = result.made
     yield Text("What UK councils owe", style="bold")
     size = f"{made.figures:,} figures of {made.entities:,} councils in {made.periods} years"
-    yield Text(f"{size}, in {text.escape(made.database)}\n")
+    bundled = result.redis == EMBEDDED
+    redis = "the bundled Valkey" if bundled else text.escape(redact(result.redis), text.LIMIT)
+    yield Text(f"{size}, in {text.escape(made.database)};\nthe totals are in {redis}\n")
     yield from view(result.status)
     kept = " (you had edited it: it was left as it is)" if made.config_kept else ""
     yield Text(f"\n{text.escape(made.config)} is a configuration to copy from{kept}. Try next:\n")
     yield Commands(
         [
             (f"cd {shlex.quote(made.directory)}", ""),
-            (f"{result.program} status", "shows these counters again, at any time"),
-            (f"{result.program} warmup --dry-run", "shows the SQL that computes them"),
-            (f"{result.program} config check", "tries a configuration of yours"),
+            (f"{result.program} status --watch", "shows these counters live"),
+            (f"{result.program} doctor", "looks at everything that can be wrong"),
+            (f"{result.program} config check", "says what is missing, once your own tables are in the configuration"),
+            *([(text.stop(result), "stops the bundled Valkey, which runs on")] if bundled else []),
         ]
     )
 
@@ -295,7 +299,10 @@ def cell_columns(views: Sequence[results.CellView]) -> list[Column]:
     """What all tables of cells have. A group or period that is the same everywhere says nothing, and is left out."""
     several_groups = len({each.id.group for each in views}) > 1
     changes = [text.change(each.cell) if each.cell and each.cell.change is not None else "" for each in views]
-    covers = [text.coverage(each.cell.coverage) if each.cell and each.cell.coverage else "" for each in views]
+    covers = [
+        f"{text.coverage(each.cell.coverage)} {text.covered(each)}".rstrip() if each.cell and each.cell.coverage else ""
+        for each in views
+    ]
     named = [text.escape(each.name, text.LIMIT) if each.name != each.id.counter else "" for each in views]
     return [
         Column("", [SIGNS[each.state] for each in views]),

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from countercache.commands import to_type
 from countercache.redact import redact
-from countercache.states import State
+from countercache.states import ALL, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from countercache.results import CellView, EmbeddedStatus, RunView, StatusResult
+    from countercache.results import CellView, DemoRun, EmbeddedStatus, RunView, StatusResult
     from countercache.states import Cell, Coverage, Event, Failure, Lock, Progress
 
 LIMIT = 200
@@ -115,6 +115,11 @@ def coverage(value: Coverage | None) -> str:
     return f"{value.reported}/{value.entities}" if value else NOTHING
 
 
+def covered(view: CellView) -> str:
+    """What is counted in the coverage, where that is not entities: those of all periods are `entity-periods`."""
+    return "entity-periods" if view.id.period == ALL and view.cell and view.cell.coverage else ""
+
+
 def display_value(view: CellView) -> str:
     """What a site shows for the cell: its value, or in words why there is none."""
     if view.cell and view.cell.value is not None:
@@ -198,12 +203,14 @@ def owner(lock: Lock) -> str:
 
 
 def remarks(view: CellView) -> str:
-    """What else is to be said of a cell: why it failed, when it is tried again, what was left out of it."""
+    """What else is to be said of a cell: why it failed, when it is tried again, what is covered, what was left out."""
     parts = []
     if view.failure:
         parts.append(failure(view.failure))
     if view.retry_in is not None:
         parts.append(put_off(view))
+    if view.cell and covered(view):
+        parts.append(f"{coverage(view.cell.coverage)} {covered(view)}")
     if view.cell and view.cell.rejected and not view.failure:
         parts.append(f"{count(view.cell.rejected, 'value')} left out: not a number")
     if view.cell and view.cell.note:
@@ -228,12 +235,22 @@ def next_commands(result: StatusResult) -> list[tuple[str, str]]:
     commands = []
     if State.CALCULATING in states:
         commands.append((to_type("locks list"), "shows who computes, and until when"))
-    if State.ERROR in states or any(run.dead for run in result.runs):
+    cures = {view.failure.reason.cure for view in result.cells if view.failure}
+    dead = any(run.dead for run in result.runs)
+    if dead or "recover" in cures:
         commands.append((to_type("recover"), "clears the locks of dead runs and computes again what failed"))
+    if "config check" in cures:
+        commands.append((to_type("config check"), "shows what in the configuration does not fit the database"))
+    if cures or dead:
         commands.append((to_type("events --level warning"), "shows what went wrong before"))
     elif states & {State.STALE, State.PENDING} and not commands:
         commands.append((to_type("warmup --due"), "computes what is stale, failed or not calculated yet"))
     return commands
+
+
+def stop(result: DemoRun) -> str:
+    """How to stop the bundled server that the demo left running."""
+    return f"{result.program} embedded stop"
 
 
 def embedded(status: EmbeddedStatus) -> str:

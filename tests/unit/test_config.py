@@ -540,7 +540,8 @@ def test_the_documentation_can_be_followed(tmp_path: Path) -> None:
     examples = re.findall(r"```toml\n(.*?)```", documentation(), re.DOTALL)
     assert len(examples) >= 6
     settings = load(tmp_path, "\n".join(examples), {"REDIS_URL": "redis://h", "DATABASE_PASSWORD": "secret-word"})
-    assert set(settings.counters) == {"total-debt", "debt-per-head", "signups"}
+    assert set(settings.counters) == {"total-debt", "debt-per-head", "roads", "signups"}
+    assert set(settings.groups) == {"england", "unitary"}
 
 
 def places(data: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -61,7 +61,7 @@ CONTRACT = {
             "locks": {"name", "key", "kind", "id", "fence", "owner", "pid", "verdict", "cleared", "why"},
         },
     ),
-    "check": (samples.CHECK, {"": {"schema", "exit_code", "checks"}, "checks": {"subject", "ok", "message"}}),
+    "check": (samples.CHECK, {"": {"schema", "exit_code", "checks"}, "checks": {"subject", "ok", "message", "fields"}}),
     "doctor": (
         samples.DOCTOR,
         {
@@ -109,7 +109,7 @@ CONTRACT = {
         {
             "": {
                 "schema", "exit_code", "directory", "config", "config_kept", "database", "entities", "fields",
-                "periods", "figures", "warmup", "status",
+                "periods", "figures", "redis", "warmup", "status",
             }
         },
     ),

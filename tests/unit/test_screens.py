@@ -12,7 +12,7 @@ from rich.console import Console
 from countercache import results
 from countercache.render import plain, shapes, tables
 from countercache.results import StatusResult
-from countercache.states import Coverage, Progress, State, Verdict
+from countercache.states import ALL, Coverage, Failure, Progress, Reason, State, Verdict
 from tests import samples
 from tests.samples import screen
 
@@ -86,6 +86,43 @@ def test_status_says_what_to_type_next() -> None:
     assert "countercache warmup --due" in screen(StatusResult("s", (samples.never("x"),), ()))
     assert "countercache" not in screen(StatusResult("s", (samples.view(),), ()))
     assert "countercache locks clear" in screen(samples.LOCKS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "recovers", "checks"),
+    [
+        (Reason.TIMEOUT, True, False),
+        (Reason.ABANDONED, True, False),
+        (Reason.CLEARED, True, False),
+        (Reason.UNREACHABLE, True, False),
+        (Reason.CONFIG, False, True),
+        (Reason.SQL, False, True),
+        (Reason.NO_FIGURES, False, False),
+        (Reason.MISSING, False, False),
+        (Reason.DIVISION_BY_ZERO, False, False),
+    ],
+)
+def test_recover_is_offered_only_where_it_can_help(reason: Reason, recovers: bool, checks: bool) -> None:
+    """What the next attempt cannot change has another cure, or only the message."""
+    failed = StatusResult("s", (samples.view(state=State.ERROR, failure=Failure(reason, "why")),), ())
+    for shown in (screen(failed), "\n".join(plain.lines(failed))):
+        assert ("countercache recover" in shown) is recovers
+        assert ("countercache config check" in shown) is checks
+        assert "countercache events" in shown
+
+
+def test_the_coverage_of_all_periods_is_in_entity_periods() -> None:
+    """On a terminal and in a pipe, where the column of the coverage stays as it was; of one period it is entities."""
+    view = samples.view()
+    assert view.cell
+    assert view.cell.coverage
+    over_all = samples.view(period=ALL)
+    covered = f"{view.cell.coverage.reported}/{view.cell.coverage.entities}"
+    assert f"{covered} entity-periods" in screen(StatusResult("s", (over_all,), ()), 140)
+    columns = next(plain.lines(StatusResult("s", (over_all,), ()))).split("\t")
+    assert (columns[6], columns[-1]) == (covered, f"{covered} entity-periods")
+    one = StatusResult("s", (view,), ())
+    assert "entity-periods" not in screen(one, 140) + "\n".join(plain.lines(one))
 
 
 def test_a_run_whose_process_is_gone_is_not_shown_as_going_on() -> None:

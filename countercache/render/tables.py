@@ -18,7 +18,6 @@ from rich.text import Text
 
 from countercache import results
 from countercache.commands import to_type
-from countercache.redact import redact
 from countercache.render import findings, foreign, log, mended, plain, text
 from countercache.render.shapes import Column, Commands, Flow, Grid, Runs, Uncut, hint, sentence
 from countercache.states import Event, Level, Owner, State, Verdict
@@ -156,7 +155,7 @@ def _(result: results.EventsResult) -> Iterator[RenderableType]:
                 "Event", [(text.happened(each), f"bold {LEVELS.get(each.level, 'red')}") for each in events], fold=True
             ),
             Column("Of", [(text.subject(each, 3), "") for each in events], fold=True),
-            Column("What", [(text.escape(redact(each.message), 1000), "") for each in events], fold=True),
+            Column("What", [(text.message(each), "") for each in events], fold=True),
             Column("By", [(text.escape(each.by, 60), "") for each in events], drop=2),
             Column("Run", [(text.escape(each.run, text.RUN), "dim") for each in events], drop=3),
         ]

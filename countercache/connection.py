@@ -6,6 +6,7 @@ Every command is tried once and for a short time: redis-py's own retries may tak
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -55,7 +56,9 @@ class Keys(msgspec.Struct, frozen=True):
 
     @property
     def began(self) -> str:
-        """The hash from counter to the attempt that began and has not ended: `FENCE` or `FENCE REASON`."""
+        """The hash from counter to the attempt that began and has not ended: `FENCE`, or `FENCE REASON` and a line of
+        text where more is known of why it will not end.
+        """
         return self.prefix + "began"
 
     @property
@@ -177,6 +180,15 @@ def location(client: redis.Redis) -> str:
     if "path" in options:
         return f"unix:{options['path']}"
     return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db') or 0}"
+
+
+def redis_cli(client: redis.Redis) -> str:
+    """How the server is called by hand."""
+    options = client.connection_pool.connection_kwargs
+    if "path" in options:
+        return f"redis-cli -s {shlex.quote(str(options['path']))}"
+    host, port = options.get("host", "localhost"), options.get("port", 6379)
+    return f"redis-cli -h {shlex.quote(str(host))} -p {port}"
 
 
 @contextmanager

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
 import redis
 
-from countercache.connection import Keys, wrapped
+from countercache.connection import Keys, redis_cli, wrapped
+from countercache.errors import RedisError
 from countercache.results import EventsResult
 from countercache.states import Event, Level
 
@@ -65,7 +69,7 @@ def follow(client: redis.Redis, keys: Keys, wanted: Wanted) -> Iterator[Event]:
     yield from _chosen(seen, wanted, wanted.limit or (FOLLOWED if wanted.since is None else None))
     last = seen[-1].id if seen else "0-0"
     while True:
-        with wrapped(client):
+        with _log_of(client, keys):
             answer: Any = client.xread({keys.events: last}, block=int(BLOCK * 1000), count=1000)
         for event in map(_event, answer[0][1] if answer else ()):
             last = event.id
@@ -75,7 +79,7 @@ def follow(client: redis.Redis, keys: Keys, wanted: Wanted) -> Iterator[Event]:
 
 def read(client: redis.Redis, keys: Keys, count: int | None = None) -> tuple[Event, ...]:
     """The last `count` events (none given: all), oldest first."""
-    with wrapped(client):
+    with _log_of(client, keys):
         entries = cast("list[Entry]", client.xrevrange(keys.events, count=count))
     return tuple(map(_event, reversed(entries)))
 
@@ -83,9 +87,31 @@ def read(client: redis.Redis, keys: Keys, count: int | None = None) -> tuple[Eve
 def record(client: redis.Redis, keys: Keys, event: Event) -> None:
     """Puts one event into the log; its `at` and `id` are the server's affair."""
     given = flat(event)
-    with wrapped(client):
+    with _log_of(client, keys):
         pairs: Any = dict(zip(given[::2], given[1::2], strict=True))
         client.xadd(keys.events, pairs, maxlen=keys.keep, approximate=True)
+
+
+@contextmanager
+def _log_of(client: redis.Redis, keys: Keys) -> Iterator[None]:
+    """What Redis refuses within, as ours; where the log's key holds something else, with the key and the cure."""
+    try:
+        with wrapped(client):
+            yield
+    except RedisError as error:
+        if "WRONGTYPE" not in error.message:
+            raise
+        raise RedisError(f"the event log cannot be used: {not_a_log(keys)}", hint=cure(client, keys)) from error
+
+
+def not_a_log(keys: Keys) -> str:
+    """What is wrong where the key holds something else."""
+    return f"another program has written to its key, {keys.events}"
+
+
+def cure(client: redis.Redis, keys: Keys) -> str:
+    """The command that makes room for the log."""
+    return f"delete the key: {redis_cli(client)} DEL {shlex.quote(keys.events)}"
 
 
 def flat(event: Event) -> tuple[str, ...]:
@@ -101,8 +127,9 @@ def short(message: str) -> str:
 
 
 def decode(entries: Sequence[Entry]) -> tuple[Event, ...]:
-    """The events that a script has written, as it returned them."""
-    return tuple(map(_event, entries))
+    """The events that a script has written, as it returned them. One that the log did not take happened now."""
+    read = map(_event, entries)
+    return tuple(event if event.id else msgspec.structs.replace(event, at=time.time()) for event in read)
 
 
 def _event(entry: Entry) -> Event:
@@ -121,7 +148,7 @@ def _event(entry: Entry) -> Event:
 def _read(client: redis.Redis, keys: Keys, wanted: Wanted) -> tuple[Event, ...]:
     if wanted.since is None:
         return read(client, keys)
-    with wrapped(client):
+    with _log_of(client, keys):
         now = client.time()
         first = max(0, int((now[0] + now[1] / 1e6 - wanted.since) * 1000))
         entries = cast("list[Entry]", client.xrange(keys.events, min=first))

@@ -52,6 +52,7 @@ from countercache.states import (
     Progress,
     Reason,
     configured_cells,
+    storable,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ POLL = 0.25
 
 SLACK = 0.1
 """Seconds before the deadline within which a lease that is over is not lost: it never goes beyond the deadline."""
+
+PROGRESS = 1.0
+"""Seconds at least between two renewals that only tell others that the job does something else by now."""
 
 RETRY = 0.25
 """Seconds before a write that Redis did not answer is tried again."""
@@ -132,6 +136,7 @@ class Job:
         self._pending: list[Finished] = []
         self._give_up_at = self.began + task.wait
         self._renew_at = 0.0
+        self._told = ("", 0.0)  # the phase that others know of, and when it was written
         self._worker_done = False
         self._out_of_reach = False
         # Chance keeps hosts apart; one draw a job keeps counters together that failed together.
@@ -147,7 +152,8 @@ class Job:
             case Progressed(progress):
                 self.progress = progress
             case Finished() as finished:
-                self._pending.append(finished)
+                cells = tuple(map(storable, finished.cells))
+                self._pending.append(msgspec.structs.replace(finished, cells=cells))
             case Ended(failure):
                 self._worker_done = True
                 self.failure = failure
@@ -185,10 +191,18 @@ class Job:
         if not lease.alive():
             raise lease.lost("missing")
         self._store(lease)
+        phase, told_at = self._told
+        if phase != self.progress.phase:
+            self._renew_at = min(self._renew_at, told_at + PROGRESS)
         if time.monotonic() >= self._renew_at:
             lease.renew(self.progress)
-            self._renew_at = time.monotonic() + self._settings.agent.lease / 3
+            self._renewed()
         return self._renew_at
+
+    def _renewed(self) -> None:
+        """The lease has begun anew, and the phase is known to everybody."""
+        self._told = (self.progress.phase, time.monotonic())
+        self._renew_at = time.monotonic() + self._settings.agent.lease / 3
 
     def end(self, ending: Ending) -> None:
         """Record how it ended: what is complete is stored, the counters that are not get the reason."""
@@ -279,6 +293,7 @@ class Job:
         self.began = before  # so that the deadline here is never later than the lock's own
         self.deadline = self.began + self.task.timeout
         self._renew_at = self.began + self._settings.agent.lease / 3
+        self._told = ("", self.began)
         self.progress = Progress("connecting")
         self._worker.go(encode(Go(COMPUTE, self.task.counters, self.deadline, self.task.batch_size)))
         return self._renew_at
@@ -326,7 +341,13 @@ class Job:
         if self.failure:
             rest = [name for name in self.task.counters if name not in self.finished]
             self._pending = [Finished(name, failure=self.failure) for name in rest]
-            self._store(lease)
+            try:
+                self._store(lease)
+            except RedisUnreachable:
+                raise
+            except RedisError:  # a full memory: it takes a word at the attempts, if no more
+                lease.mark(self.failure.reason, self.failure.message)
+                raise
 
     def outcome(
         self, views: Sequence[CellView], skipped: Sequence[CounterOutcome] = (), *, ok_if_locked: bool

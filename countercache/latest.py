@@ -40,10 +40,13 @@ class Latest(msgspec.Struct, frozen=True):
 
 
 class _Unit(msgspec.Struct, frozen=True):
-    """Fields that are counted together. Of the `trusted` ones a rejected value counts as reported."""
+    """Fields that are counted together. Of the `trusted` ones a rejected value counts as reported; `least` is how much
+    there must be in any case.
+    """
 
     fields: tuple[str, ...]
     trusted: frozenset[str]
+    least: int = 1
 
     def count(self, counts: Mapping[tuple[Key, str], Count], period: Key) -> int:
         """How much was reported."""
@@ -78,7 +81,7 @@ def latest(
             before = _before(unit, periods[:at], counts)
             if len(before) < PERIODS_BEFORE and some_unread:
                 return None
-            needed = max(1, math.ceil(share * max(before, default=0)))
+            needed = max(unit.least, math.ceil(share * max(before, default=0)))
             if number < needed:
                 lacking = lacking or _lacking(periods[at].label, unit, number, max(before, default=0), needed)
         if not lacking:
@@ -98,7 +101,7 @@ def _units(plan: Plan, counter: str) -> list[_Unit]:
     required = {field for spec in specs for field in spec.fields if field not in spec.optional}
     optional = {field for spec in specs for field in spec.fields} - required
     units = [_Unit((field,), trusted) for field in sorted(required)]
-    return [*units, _Unit(tuple(sorted(optional)), trusted)] if optional else units
+    return [*units, _Unit(tuple(sorted(optional)), trusted, least=0 if units else 1)] if optional else units
 
 
 def _before(unit: _Unit, periods: Sequence[Period], counts: Mapping[tuple[Key, str], Count]) -> list[int]:

@@ -28,6 +28,7 @@ from countercache.states import Event, Lock, Owner, Progress, Reason, Verdict
 __all__ = ["Lease", "acquire", "clear", "list_locks", "lock_of", "this_owner"]
 
 _SCAN_COUNT = 1000
+_LONGEST_RECORD = 300
 
 
 def unheard(event: Event) -> None:
@@ -86,11 +87,14 @@ class Lease:
             raise self.lost(answer[0])
         self.until = _until(before, answer[1])
 
-    def mark(self, reason: Reason) -> None:
-        """Records why this run will not end the counters that it has not ended, whoever holds the lock by now."""
+    def mark(self, reason: Reason, message: str = "") -> None:
+        """Records why this run will not end the counters that it has not ended, whoever holds the lock by now.
+
+        It takes so little memory that also a server takes it whose memory is full.
+        """
         keys = (self.keys.began, self.keys.events)
         counters = _names(self.counters)
-        about = (self.id, self.fence, counters, reason, self.name, self.who)
+        about = (self.id, self.fence, counters, _record(reason, message), self.name, self.who)
         answer = connection.run(self.client, "mark", keys, *about, self.keys.keep)
         self.tell(answer[1])
 
@@ -220,13 +224,23 @@ def clear_listed(
         return ClearedLock(lock, view.verdict, cleared=True, why=f"would be cleared: {view.why}")
     record = f"held by {_holder(lock, view.age)}; {view.verdict}: {view.why}; cleared with: {by.command}"
     touched = (lock.key, keys.cleared(lock.id), keys.began, keys.events)
-    answer = connection.run(client, "clear", touched, lock.id, lock.name, who(by), record, keys.keep)
+    dead = view.verdict is Verdict.DEAD
+    attempts = _record(Reason.ABANDONED, _ABANDONED) if dead else _record(Reason.CLEARED)
+    answer = connection.run(client, "clear", touched, lock.id, lock.name, who(by), record, attempts, keys.keep)
     why = {
         "cleared": f"cleared: {view.why}",
         "missing": "it ended by itself meanwhile",
         "taken": f"left: another run has taken it meanwhile; `{to_type('locks list')}` shows it",
     }[answer]
     return ClearedLock(lock, view.verdict, cleared=answer != "taken", why=why)
+
+
+_ABANDONED = "the run that computed it ended without a word (killed, or its host went down); its dead lock was cleared"
+
+
+def _record(reason: Reason, message: str = "") -> str:
+    """Why an attempt will not end, as it is kept with its fence."""
+    return f"{reason}\n{message[:_LONGEST_RECORD]}" if message else reason
 
 
 def who(owner: Owner) -> str:
@@ -255,6 +269,7 @@ def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
         progress=Progress(
             events.short(fields.get("phase", "")), integer(fields.get("done")), integer(total) if total else None
         ),
+        lease=integer(fields.get("lease")) / 1000 or None,
     )
 
 
@@ -283,6 +298,8 @@ def _read_all(client: redis.Redis, keys: Keys, known: Collection[str] | None) ->
 
 def _view(lock: Lock, now: float) -> LockView:
     found, why = verdict(lock) if lock.id else (_unreadable(lock), "the key holds something that is no lock of ours")
+    if lock.id and lock.set_back(now) and found not in (Verdict.LIVE, Verdict.DEAD):
+        found, why = Verdict.DEAD, "its lease is over: it was not renewed since the server's clock was set back"
     return LockView(
         lock, kind="own", verdict=found, why=why, age=max(0.0, now - lock.acquired) if lock.acquired else 0.0
     )

@@ -30,15 +30,15 @@ def job_exit_code(counters: Sequence[CounterOutcome], failure: Failure | None) -
     """The exit code of one job: of what stopped it, else of its counters.
 
     Failures that all have the same reason keep that reason's code (a configuration error is 2 where nothing at all
-    succeeded), so that a script can tell what to mend. A counter that was skipped has failed.
+    succeeded), so that a script can tell what to mend. A counter that was skipped has failed, for the
+    reason for which it is put off.
     """
     if failure and failure.reason in _ENDS_THE_RUN:
         return _CODES[failure.reason]
     failures = [failure] if failure else []
     failures += [failed for counter in counters for failed in counter.failures]
+    failures += [counter.skipped.failure for counter in counters if counter.skipped]
     codes = {_CODES.get(failed.reason, EXIT_FAILED) for failed in failures}
-    if any(counter.skipped for counter in counters):
-        codes.add(EXIT_FAILED)
     if not codes:
         return EXIT_OK
     if any(counter.values for counter in counters):

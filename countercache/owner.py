@@ -42,15 +42,23 @@ def verdict(lock: Lock) -> tuple[Verdict, str]:
 
 @cache
 def boot_id() -> str:
-    """What names this start of this machine, and where processes have their own numbers (containers), that space too.
+    """What names this start of this machine, and the namespaces in which processes have their numbers and their starts.
 
-    Empty where the system tells nothing of the kind.
+    A container may have a PID namespace of its own, and a time namespace too: the start of one and the same process
+    reads differently in each. Empty where the system tells nothing of the kind.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+        return " ".join([boot, str(Path("/proc/self/ns/pid").readlink()), *_time_namespace()])
     except OSError:
         return _said("sysctl", "-n", "kern.bootsessionuuid")
+
+
+def _time_namespace() -> list[str]:
+    try:
+        return [str(Path("/proc/self/ns/time").readlink())]
+    except OSError:  # a kernel before 5.6 has none
+        return []
 
 
 def _holder(owner: Owner) -> tuple[Verdict, str]:
@@ -60,7 +68,8 @@ def _holder(owner: Owner) -> tuple[Verdict, str]:
         return Verdict.UNKNOWN, "this system cannot tell whether it was restarted since"
     if owner.boot_id != boot_id():
         if owner.boot_id.split()[0] == boot_id().split()[0]:
-            return Verdict.UNKNOWN, "its process is in another container of this host and cannot be seen from here"
+            where = "another container or time namespace of this host"
+            return Verdict.UNKNOWN, f"its process is in {where} and cannot be seen from here"
         return Verdict.UNKNOWN, "the host was restarted since, or it is another machine or container of the same name"
     return _process(owner)
 

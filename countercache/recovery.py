@@ -85,7 +85,7 @@ def _broken(seen: store.Snapshot, settings: Settings, listed: list[ClearedLock])
     A lock that a dry run would clear is gone here too.
     """
     cleared = {each.lock.id for each in listed if each.cleared}
-    standing = {lock.name: lock for lock in seen.locks if lock.ttl is not None and lock.id not in cleared}
+    standing = {lock.name: lock for lock in seen.locks if lock.lives(seen.now) and lock.id not in cleared}
     seen = msgspec.structs.replace(seen, locks=tuple(standing.values()))
     found: dict[str, list[Failure | None]] = {}
     for id_ in seen.ids:

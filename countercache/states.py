@@ -14,6 +14,9 @@ import msgspec
 
 from countercache.settings import Settings
 
+MOST_DIGITS = 10_000
+"""How many digits a number may have to be stored, and to be read: no total has more."""
+
 LATEST = "latest"
 ALL = "all"
 EACH = "each"
@@ -49,6 +52,7 @@ class Reason(StrEnum):
     SQL = "sql"
     HELD = "held"
     WORKER = "worker died"
+    TOO_LONG = "too long"
 
     @property
     def cure(self) -> str:
@@ -125,6 +129,24 @@ class Computed(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+def digits(number: Decimal) -> int:
+    """How many digits a finite number has when it is written without an exponent."""
+    exponent = int(number.as_tuple().exponent)
+    return max(1, number.adjusted() + 1) + max(0, -exponent)
+
+
+def storable(computed: Computed) -> Computed:
+    """The same, or the failure of a cell one of whose numbers has too many digits to be stored."""
+    numbers = {"value": computed.value, "previous value": computed.previous, "change": computed.change}
+    for what, number in numbers.items():
+        if number is not None and digits(number) > MOST_DIGITS:
+            message = f"the {what} has {digits(number):,} digits; {MOST_DIGITS:,} at most are stored"
+            return Computed(
+                computed.cell, computed.label, duration=computed.duration, failure=Failure(Reason.TOO_LONG, message)
+            )
+    return computed
+
+
 class Cell(msgspec.Struct, frozen=True):
     """A cell as Redis has it: the last good value, and beside it how the last attempt ended (`failure`; none: well).
 
@@ -165,7 +187,10 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """A lock of ours as listed. `ttl` is `None` when the key has none (which `Promise C` forbids: so it is shown)."""
+    """A lock of ours as listed. `ttl` is `None` when the key has none (which `Promise C` forbids: so it is shown).
+
+    `lease` is the most that `ttl` can be (`None`: a version wrote the lock that did not record it).
+    """
 
     name: str
     key: str
@@ -177,6 +202,16 @@ class Lock(msgspec.Struct, frozen=True):
     deadline: float
     ttl: float | None
     progress: Progress
+    lease: float | None = None
+
+    def set_back(self, now: float) -> bool:
+        """Whether the server's clock was set back since the lock was renewed: it has ended, though its key is there."""
+        longer = self.ttl is not None and self.lease is not None and self.ttl > self.lease
+        return longer or self.acquired > now
+
+    def lives(self, now: float) -> bool:
+        """Whether its lease runs at this moment of the server's clock."""
+        return self.ttl is not None and not self.set_back(now)
 
 
 class Verdict(StrEnum):
@@ -230,11 +265,12 @@ class Event(msgspec.Struct, frozen=True):
 
 class Attempt(msgspec.Struct, frozen=True):
     """An attempt at a counter that began and has not ended: the run's fence, and why it will not end, where that was
-    recorded. `abandoned`: nothing was, so it runs, or died.
+    recorded, in one line if more than the reason is known. `abandoned`: nothing was, so it runs, or died.
     """
 
     fence: int
     reason: Reason = Reason.ABANDONED
+    message: str = ""
 
 
 def derive(
@@ -247,10 +283,10 @@ def derive(
     """
     attempt = attempts.get(counter)
     if attempt and (cell is None or cell.fence < attempt.fence):
-        if attempt.reason is Reason.ABANDONED and _lives(attempt, counter, locks):
+        if attempt.reason is Reason.ABANDONED and _covered(attempt, counter, locks, now):
             return State.CALCULATING, None
         ended = _ENDED.get(attempt.reason, f"the run that computed it ended before it could: {attempt.reason}")
-        return State.ERROR, Failure(attempt.reason, ended)
+        return State.ERROR, Failure(attempt.reason, attempt.message or ended)
     if cell is None:
         return State.PENDING, None
     if cell.failure:
@@ -260,8 +296,8 @@ def derive(
     return State.READY, None
 
 
-def _lives(attempt: Attempt, counter: str, locks: Iterable[Lock]) -> bool:
-    return any(lock.ttl is not None and lock.fence == attempt.fence and counter in lock.counters for lock in locks)
+def _covered(attempt: Attempt, counter: str, locks: Iterable[Lock], now: float) -> bool:
+    return any(lock.fence == attempt.fence and counter in lock.counters and lock.lives(now) for lock in locks)
 
 
 _ENDED = {

@@ -25,6 +25,7 @@ from countercache.results import CellView, RunView, StatusResult
 from countercache.settings import Settings
 from countercache.states import (
     EACH,
+    MOST_DIGITS,
     Attempt,
     Cell,
     CellId,
@@ -36,11 +37,11 @@ from countercache.states import (
     State,
     configured_cells,
     derive,
+    digits,
 )
 
 _CELLS_A_WRITE = 1000
 _CELLS_A_READ = 250  # in one script: a few ms during which the server serves nobody else
-_LONGEST_NUMBER = 10_000  # characters; more are nobody's total
 _POINTS = "points"  # the `change_unit` of a change in percentage points; without one it is in percent
 _OF_FAILURES = ("reason", "error", "failed_at", "failures", "next_attempt")
 
@@ -189,7 +190,7 @@ def status(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterab
             verdict(lock)[0],
         )
         for lock in seen.locks
-        if lock.ttl is not None
+        if lock.lives(seen.now)
     )
     return StatusResult(settings.namespace, tuple(views), tuple(runs))
 
@@ -365,18 +366,19 @@ def _moment(text: str | None) -> float | None:
 
 def _decimal(text: str | None) -> Decimal | None:
     """The number that is stored; none where it is no number, or an absurdly long one."""
-    if not text or len(text) > _LONGEST_NUMBER:
+    if not text or len(text) > MOST_DIGITS + len("-."):
         return None
     try:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number.adjusted()) < _LONGEST_NUMBER else None
+    return number if number.is_finite() and digits(number) <= MOST_DIGITS else None
 
 
 def _attempt(text: str) -> Attempt:
-    fence, _, reason = text.partition(" ")
-    return Attempt(integer(fence), _reason(reason) if reason else Reason.ABANDONED)
+    record, _, message = text.partition("\n")
+    fence, _, reason = record.partition(" ")
+    return Attempt(integer(fence), _reason(reason) if reason else Reason.ABANDONED, short(message))
 
 
 def _reason(text: str) -> Reason:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -78,7 +79,12 @@ def _run(where: Path, *command: str) -> None:
     subprocess.run(command, cwd=where, check=True, capture_output=True, text=True, timeout=100)
 
 
-def _missing(name: str, why: str) -> Path:
+def lacking(name: str, why: str) -> NoReturn:
+    """Ends a test that needs what this system does not have or permit."""
+    _missing(name, why.strip())
+
+
+def _missing(name: str, why: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{name} cannot be had: {why}")
     pytest.skip(f"{name} cannot be had: {why}")

@@ -6,13 +6,14 @@ kill and start again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,13 @@ MakeValkey = Callable[..., "Valkey"]
 class Valkey:
     """A server: on a unix socket (`url`) and on a TCP port of the loopback (`tcp_url`)."""
 
-    def __init__(self, *args: str) -> None:
+    def __init__(self, *args: str, env: Mapping[str, str] | None = None) -> None:
         # A short path: that of a unix socket may have a hundred bytes.
         self.directory = Path(tempfile.mkdtemp(prefix="valkey-"))
         self.socket = self.directory / "s"
         self.port = 0
         self.args = args
+        self.env = {**os.environ, **(env or {})}
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[redis.Redis] = []
 
@@ -61,7 +63,8 @@ class Valkey:
                     *(str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(self.port)),
                     *("--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(self.directory)),
                     *("--logfile", str(self.directory / "log"), "--save", "", "--appendonly", "no", *self.args),
-                ]
+                ],
+                env=self.env,
             )
             if self._answers():
                 return
@@ -160,11 +163,11 @@ def valkey(valkey_server: Valkey) -> Iterator[Valkey]:
 
 @pytest.fixture
 def make_valkey() -> Iterator[MakeValkey]:
-    """Starts a server of the test's own, with further arguments of its command line if need be."""
+    """Starts a server of the test's own, with further arguments and environment variables if need be."""
     servers: list[Valkey] = []
 
-    def make(*args: str) -> Valkey:
-        server = Valkey(*args)
+    def make(*args: str, env: Mapping[str, str] | None = None) -> Valkey:
+        server = Valkey(*args, env=env)
         servers.append(server)
         server.start()
         return server

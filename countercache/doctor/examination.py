@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from countercache.doctor import host
-from countercache.errors import ConfigError
+from countercache.errors import ConfigError, RedisError
 from countercache.inquiry import ask, every_database
 from countercache.messages import DOCTOR, Diagnosed, Ended, Report
 from countercache.results import DoctorResult, Finding, Health
@@ -23,19 +24,22 @@ def examine(load: Callable[[], Settings], environ: Mapping[str, str] = os.enviro
     except ConfigError as error:
         return DoctorResult((host.invalid(error),))
     found = [*host.configuration(settings), *host.cron(settings, environ)]
+    scheduled: list[Finding] = []
     in_redis: list[Finding] = []
 
     def meanwhile() -> None:
-        from countercache.doctor import server, stored  # noqa: PLC0415 - the workers are forked without redis-py
+        from countercache.doctor import schedule, server, stored  # noqa: PLC0415 - the workers are forked without redis-py
 
         client, seen = server.examine(settings)
         in_redis.extend(seen)
         if client is not None:
             in_redis.extend(stored.examine(client, settings))
+            with suppress(RedisError):  # which has been said
+                scheduled.extend(schedule.examine(stored.read(client, settings), settings, environ))
 
     heard = ask(settings, every_database(settings), DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
     databases = [finding for name, reports in heard.items() for finding in _database(name, reports)]
-    return DoctorResult((*found, *in_redis, *databases))
+    return DoctorResult((*found, *scheduled, *in_redis, *databases))
 
 
 def _database(name: str, reports: list[Report]) -> list[Finding]:

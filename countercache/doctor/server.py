@@ -16,7 +16,7 @@ import msgspec
 import redis
 
 from countercache.commands import to_type
-from countercache.connection import Keys, converse, location, open_redis, wrapped
+from countercache.connection import Keys, converse, location, open_redis, redis_cli, wrapped
 from countercache.doctor.clocks import clock
 from countercache.errors import CountercacheError, RedisError
 from countercache.publish import keys_of
@@ -86,7 +86,7 @@ def _role(info: Mapping[str, Any]) -> Finding:
 def _eviction(info: Mapping[str, Any], client: redis.Redis) -> Finding:
     policy = str(info.get("maxmemory_policy", ""))
     limit = int(info.get("maxmemory", 0))
-    cure = f"{_redis_cli(client)} CONFIG SET maxmemory-policy noeviction"
+    cure = f"{redis_cli(client)} CONFIG SET maxmemory-policy noeviction"
     if not policy:
         seen = "the server does not say what it does when its memory is full"
         return Finding(
@@ -115,7 +115,7 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _persistence(info: Mapping[str, Any], client: redis.Redis) -> Finding:
     why = "what is only in memory is gone after a restart; the site has no totals until the next warmup"
-    cli = _redis_cli(client)
+    cli = redis_cli(client)
     failed = [
         what
         for what, key in (
@@ -161,7 +161,7 @@ COMMANDS = {
     "began": "HGET x|HSET x 1|HDEL x|HGETALL",
     "cleared": "SET x PX 1000|EXISTS",
     "index": "SADD x|SREM x|SMEMBERS",
-    "events": "XADD * x x|XRANGE - +|XREVRANGE + -",
+    "events": "TYPE|XADD * x x|XRANGE - +|XREVRANGE + -",
     "cell": "HGET x|HSET x x|HDEL x|HGETALL|HMGET x|HEXISTS x|HINCRBY x 1|DEL",
     "published": "SET x PX 1000|GET|PTTL|TYPE|DEL",
 }
@@ -249,16 +249,7 @@ def _grant(client: redis.Redis, settings: Settings, asked: Sequence[Use], refuse
     if settings.publish and any(not key.startswith(prefix) for key in closed):
         patterns.append("~" + re.sub(r"\{\w*\}", "*", settings.publish.key))
     names = sorted({f"+{use.words[0].lower()}" for use in refused if use.key not in closed})
-    return f"{_redis_cli(client)} ACL SETUSER {user} {shlex.join([*patterns, *names])}"
-
-
-def _redis_cli(client: redis.Redis) -> str:
-    """How the server is called by hand."""
-    options = client.connection_pool.connection_kwargs
-    if "path" in options:
-        return f"redis-cli -s {shlex.quote(str(options['path']))}"
-    host, port = options.get("host", "localhost"), options.get("port", 6379)
-    return f"redis-cli -h {shlex.quote(str(host))} -p {port}"
+    return f"{redis_cli(client)} ACL SETUSER {user} {shlex.join([*patterns, *names])}"
 
 
 def _megabytes(amount: int) -> str:

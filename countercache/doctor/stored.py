@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import redis
 
-from countercache import locks, store
+from countercache import events, locks, store
 from countercache.commands import to_type
 from countercache.connection import Keys, wrapped
 from countercache.durations import duration_text
@@ -20,7 +20,7 @@ from countercache.results import CellView, Finding, Health, LockView
 from countercache.settings import PublishSettings, Settings
 from countercache.states import Cell, CellId, Failure, State, Verdict
 
-LOCKS, CELLS, PUBLISHED = "locks", "cells", "published keys"
+LOG, LOCKS, CELLS, PUBLISHED = "events", "locks", "cells", "published keys"
 
 _STUCK = "while a lock is there its counters are calculating, and no other run computes them"
 _SHOWN = 5
@@ -31,8 +31,9 @@ def examine(client: redis.Redis, settings: Settings) -> Iterator[Finding]:
     """What is seen of locks, cells and the plain keys. What Redis refuses is said so, and the rest looked at."""
     keys = Keys(settings.namespace)
     try:
+        yield from _log(client, keys)
         yield from _locks(locks.list_locks(client, keys).locks)
-        seen = store.read(client, keys, settings)
+        seen = read(client, settings)
         views = [seen.view(id_, id_.counter) for id_ in seen.ids]
         yield from _cells(views)
         yield _orphans(seen.known, seen.ids)
@@ -40,6 +41,19 @@ def examine(client: redis.Redis, settings: Settings) -> Iterator[Finding]:
             yield from _published(client, settings.publish, views, seen.now)
     except RedisError as error:
         yield Finding(CELLS, "store", Health.UNKNOWN, error.message, "they could not be looked at", error.hint)
+
+
+def read(client: redis.Redis, settings: Settings) -> store.Snapshot:
+    """What is stored of the configured cells."""
+    return store.read(client, Keys(settings.namespace), settings)
+
+
+def _log(client: redis.Redis, keys: Keys) -> Iterator[Finding]:
+    with wrapped(client):
+        kind = str(client.type(keys.events))
+    if kind not in {"none", "stream"}:
+        why = "runs go on, but nobody can look up what they did"
+        yield Finding(LOG, "key", Health.WRONG, events.not_a_log(keys), why, events.cure(client, keys))
 
 
 def _locks(found: Sequence[LockView]) -> Iterator[Finding]:

@@ -6,7 +6,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from countercache.redact import redact
 from countercache.render import documents, text
 from countercache.states import Event, Level
 
@@ -58,5 +57,5 @@ def line(event: Event, form: str) -> str:
 def body(event: Event) -> str:
     """What happened, to what, and who did it: `breaker opened total-debt: 5 failures… (main, run 3f2a1b0c…)`."""
     what = " ".join(part for part in (text.happened(event), text.subject(event)) if part)
-    message, about = text.escape(redact(event.message), 1000), text.origin(event)
+    message, about = text.message(event), text.origin(event)
     return what + (f": {message}" if message else "") + (f" ({about})" if about else "")

@@ -301,7 +301,7 @@ def _(result: results.CheckResult) -> Iterator[str]:
 def _(result: results.DoctorResult) -> Iterator[str]:
     wrong = sum(each.health is results.Health.WRONG for each in result.findings)
     if wrong:
-        yield f"{wrong} of {len(result.findings)} things that were looked at {'is' if wrong == 1 else 'are'} wrong"
+        yield f"{wrong} of {text.count(len(result.findings), 'check')} failed"
 
 
 @problems.register

@@ -157,7 +157,7 @@ def _(result: results.EventsResult) -> Iterator[RenderableType]:
                 "Event", [(text.happened(each), f"bold {LEVELS.get(each.level, 'red')}") for each in events], fold=True
             ),
             Column("Of", [(text.subject(each, 3), "") for each in events], fold=True),
-            Column("What", [(text.escape(redact(each.message), 1000), "") for each in events], fold=True),
+            Column("What", [(text.message(each), "") for each in events], fold=True),
             Column("By", [(text.escape(each.by, 60), "") for each in events], drop=2),
             Column("Run", [(text.escape(each.run, text.RUN), "dim") for each in events], drop=3),
         ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from countercache.commands import to_type
 from countercache.redact import redact
-from countercache.states import ALL, State
+from countercache.states import ALL, Category, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,14 +171,29 @@ def happened(event: Event) -> str:
 
 
 def subject(event: Event, most: int = 8) -> str:
-    """What an event is about: its counters, no more than `most` of them by name, else its lock."""
-    return listed(event.counters, most) if event.counters else escape(event.lock, LIMIT)
+    """What an event is about: its counters, no more than `most` of them by name, else its lock.
+
+    A run is about its lock: the counters of its end are those that failed, which `message` says.
+    """
+    return listed(event.counters, most) if _of_counters(event) else escape(event.lock, LIMIT)
+
+
+def message(event: Event) -> str:
+    """What is said of an event; of a run that has ended, also which counters failed."""
+    said = escape(redact(event.message), 1000)
+    if event.counters and not _of_counters(event):
+        return f"{said}; failed: {listed(event.counters)}"
+    return said
+
+
+def _of_counters(event: Event) -> bool:
+    return bool(event.counters) and event.category != Category.RUN
 
 
 def origin(event: Event) -> str:
     """Where an event comes from: `main, run 3f2a1b0c…, by deploy@web1`; a lock that it is about is not said again."""
     parts = [
-        escape(event.lock, LIMIT) if event.counters else "",
+        escape(event.lock, LIMIT) if _of_counters(event) else "",
         f"run {escape(event.run, RUN)}" if event.run else "",
         f"by {escape(event.by, LIMIT)}" if event.by else "",
     ]

@@ -9,12 +9,10 @@
 local id, lease, budget = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_us()
 
-local held = holder(KEYS[1], now)
+local held = holder(KEYS[1], now, id)
 if held == id then
-  local fields = redis.call('HMGET', KEYS[1], 'fence', 'deadline')
-  local ttl = time_to_live(lease, tonumber(fields[2]), now)
-  redis.call('PEXPIRE', KEYS[1], ttl)
-  return {'granted', fields[1], ttl, fields[2], logged}
+  local ttl, deadline = extend(KEYS[1], lease, now)
+  return {'granted', redis.call('HGET', KEYS[1], 'fence'), ttl, deadline, logged}
 elseif held then
   local fields = held ~= '' and redis.call('HGETALL', KEYS[1]) or {}
   return {'held', redis.call('PTTL', KEYS[1]), fields, text(now)}
@@ -32,7 +30,7 @@ event(KEYS[4], 'debug', 'lock', 'acquired', {'lock', ARGV[4], 'run', id, 'by', A
 redis.call('DEL', KEYS[1])
 redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('HSET', KEYS[1], 'id', id, 'fence', fence, 'counters', ARGV[6], 'acquired', text(now),
-  'deadline', text(deadline), 'phase', 'starting', 'done', 0, unpack(ARGV, 7, #ARGV - 1))
+  'deadline', text(deadline), 'lease', lease, 'phase', 'starting', 'done', 0, unpack(ARGV, 7, #ARGV - 1))
 redis.call('PEXPIRE', KEYS[1], ttl)
 local counters = cjson.decode(ARGV[6])
 for _, counter in ipairs(counters) do

@@ -5,11 +5,10 @@
 -- result {'granted', time to live in ms} or {'cleared' | 'taken' | 'missing'}
 
 local now = now_us()
-local held = holder(KEYS[1], now)
+local held = holder(KEYS[1], now, ARGV[1])
 if held ~= ARGV[1] then return {loss(held, KEYS[2])} end
 
-local ttl = time_to_live(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], 'deadline')), now)
+local ttl = extend(KEYS[1], tonumber(ARGV[2]), now)
 if ttl < 1 then return {'missing'} end
-redis.call('PEXPIRE', KEYS[1], ttl) -- before what a full memory may refuse
 redis.call('HSET', KEYS[1], 'phase', ARGV[3], 'done', ARGV[4], 'total', ARGV[5])
 return {'granted', ttl}

@@ -20,7 +20,7 @@
 
 local id, fence = ARGV[1], ARGV[2]
 local now = now_us()
-local held = holder(KEYS[1], now)
+local held = holder(KEYS[1], now, id)
 local document = cjson.decode(ARGV[5])
 
 -- 'older': to be written; 'mine': written by a first try whose reply was lost; 'newer': not to be touched.

@@ -34,7 +34,8 @@ def test_a_killed_run_is_put_right_with_one_command(shut: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert [row[:4] for row in rows] == [["lock", "main", "cleared", "dead"], ["counter", "gated", "computed", "main"]]
-    assert rows[1][5].startswith("cleared: ")
+    assert rows[1][5].startswith("abandoned: the run that computed it ended without a word")
+    assert rows[1][5].endswith("its dead lock was cleared")
     assert set(states(shut).values()) == {"ready"}
     assert logged(shut, "--category", "recovery") == [("info", "recovery", "started"), ("info", "recovery", "finished")]
     assert ("warning", "lock", "cleared") in logged(shut)
@@ -226,7 +227,7 @@ def refusing() -> Iterator[tuple[int, list[object]]]:
 
 
 def test_a_database_that_is_away_is_left_alone(directory: Path, valkey: Valkey) -> None:
-    """After the failures it is not even called: exit 1, why and until when; `--force` calls it, others go on."""
+    """After the failures it is not even called: exit 5 still, why and until when; `--force` calls it, others go on."""
     config = (directory / "countercache.toml").read_text(encoding="utf-8")
     breaker = '[breaker]\nfailures = 2\nwait = "1h"\n'
     with refusing() as (port, calls):
@@ -237,7 +238,7 @@ def test_a_database_that_is_away_is_left_alone(directory: Path, valkey: Valkey) 
         called = len(calls)
         assert called
         done = run("warmup", cwd=directory)
-        assert done.returncode == 1
+        assert done.returncode == 5
         assert len(calls) == called
         assert "s3cret" not in done.stderr
         for part in ("not tried", "2 failures in a row", "unreachable", "--force"):
@@ -246,7 +247,7 @@ def test_a_database_that_is_away_is_left_alone(directory: Path, valkey: Valkey) 
         assert run("warmup", "--force", cwd=directory).returncode == 5
         assert len(calls) > called
     warmed = document("warmup", cwd=directory)
-    assert (warmed["exit_code"], warmed["jobs"][0]["run"]) == (1, "")
+    assert (warmed["exit_code"], warmed["jobs"][0]["run"]) == (5, "")
     for each in warmed["jobs"][0]["counters"]:
         assert each["outcome"] == "skipped"
         assert each["skipped"]["failures"] == 3
@@ -263,7 +264,7 @@ def test_a_database_that_is_away_is_left_alone(directory: Path, valkey: Valkey) 
     assert "others\tall\tall\tready" in done.stdout
 
     (directory / "countercache.toml").write_text(config + breaker, encoding="utf-8")
-    assert run("warmup", cwd=directory).returncode == 1  # it cannot know that it is mended: an operator does
+    assert run("warmup", cwd=directory).returncode == 5  # it cannot know that it is mended: an operator does
     assert run("recover", cwd=directory).returncode == 0
     assert run("warmup", cwd=directory).returncode == 0
     assert logged(directory, "--category", "breaker")[-1] == ("info", "breaker", "closed")

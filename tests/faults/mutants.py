@@ -72,6 +72,13 @@ MUTANTS = (
         ("tests/integration/test_locks.py::test_the_time_to_live_ends_with_the_deadline",),
     ),
     Mutant(
+        "the lease check of the TTL",
+        "prelude.lua",
+        "if id ~= asking and set_back(lock, now) > 0 then return nil end",
+        "",
+        ("tests/integration/test_locks.py::test_a_time_to_live_that_somebody_prolonged_is_no_longer_lease",),
+    ),
+    Mutant(
         "the idempotence of acquire",
         "acquire.lua",
         "if held == id then",

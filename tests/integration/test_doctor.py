@@ -16,7 +16,7 @@ import redis
 
 from countercache import config, locks, owner, store
 from countercache.connection import open_redis
-from countercache.doctor import host, server, stored
+from countercache.doctor import host, schedule, server, stored
 from countercache.doctor.clocks import clock
 from countercache.results import Finding, Health
 from countercache.settings import (
@@ -339,6 +339,18 @@ def test_what_redis_refuses_is_said_and_no_more(make_valkey: MakeValkey) -> None
     assert of(stored_in(side, PUBLISH), "store").health is Health.UNKNOWN
 
 
+def test_a_log_whose_key_holds_something_else(side: Side) -> None:
+    """The key and the command that mends it are named; all else is looked at."""
+    side.raw.lpush(side.keys.events, "x")
+    found = of(stored_in(side), "key")
+    assert (found.area, found.health) == (stored.LOG, Health.WRONG)
+    assert side.keys.events in found.seen
+    place, _, command = found.cure.partition(": ")
+    assert (place, shlex.split(command)[-2:]) == ("delete the key", ["DEL", side.keys.events])
+    side.raw.delete(side.keys.events)
+    assert "key" not in {each.subject for each in stored_in(side)}
+
+
 # --- this host
 
 
@@ -348,22 +360,59 @@ def environ() -> dict[str, str]:
     return {"HOME": "/", "PATH": os.environ["PATH"], "TERM": "xterm"}
 
 
-def test_the_line_for_a_crontab_can_be_used(tmp_path: Path, environ: dict[str, str]) -> None:
+def scheduled(side: Side, settings: Settings, environ: dict[str, str]) -> list[Finding]:
+    """What is found about the runs of a site."""
+    return list(schedule.examine(stored.read(side.client, settings), settings, environ))
+
+
+def test_the_line_for_a_crontab_can_be_used(side: Side, tmp_path: Path, environ: dict[str, str]) -> None:
     """The line names the command and the configuration in full, and runs with no more than cron gives."""
     (tmp_path / "a b.toml").write_text('namespace = "x"\n[redis]\nurl = "redis://127.0.0.1:1"\n', encoding="utf-8")
-    settings = config.load(tmp_path / "a b.toml", {})
-    (found,) = (each for each in host.cron(settings, environ) if each.subject == "crontab")
-    assert found.health is Health.UNKNOWN
+    found = of(scheduled(side, config.load(tmp_path / "a b.toml", {}), environ), "schedule")
+    assert found.health is Health.WARNING
     command = found.cure.partition(": ")[2].split(" ", 5)[5]
     done = subprocess.run(
         ["/bin/sh", "-c", command.replace(" warmup --quiet --ok-if-locked", " config show")],
-        env={"PATH": host.PATH, "HOME": "/"}, capture_output=True, text=True, cwd="/", timeout=60, check=False,
+        env={"PATH": schedule.PATH, "HOME": "/"}, capture_output=True, text=True, cwd="/", timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "a b.toml" in done.stdout
 
 
-def test_variables_that_cron_does_not_have(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_runs_that_come_often_enough_are_well(side: Side, environ: dict[str, str]) -> None:
+    """Whatever starts them, and on whichever host; a failure is a run too."""
+    assert of(scheduled(side, side.settings, environ), "schedule").seen == "no run has ended yet"
+    store.write(side.acquire(), [failure(CellId("debt", ALL, ALL))], ["debt"])
+    (found,) = scheduled(side, side.settings, environ)
+    assert (found.health, found.cure) == (Health.OK, "")
+    assert re.fullmatch(r"the last run ended \ds ago", found.seen)
+
+
+def test_runs_that_do_not_come_any_more(side: Side, environ: dict[str, str]) -> None:
+    """The last one is too long ago: by more than a day, or by what is fresh for longer, or because a value is stale."""
+    id_ = CellId("users", ALL, ALL)
+    store.write(side.acquire(), [value(id_, "5", fresh_for=3600.0)], ["users"])
+    key, now = side.keys.cell(id_), side.raw.time()[0]
+
+    def found(age: int) -> Finding:
+        side.raw.hset(key, mapping={"computed_at": (now - age) * 10**6, "fresh_until": (now - age + 3600) * 10**6})
+        return of(scheduled(side, side.settings, environ), "schedule")
+
+    assert found(3000).health is Health.OK
+    late = found(7200)
+    assert (late.health, "passed their fresh_for" in late.seen) == (Health.WARNING, True)
+    assert late.cure.startswith("in the crontab: */15 * * * * ")
+    side.raw.hdel(key, "fresh_until")
+    side.raw.hset(key, "computed_at", (now - 90_000) * 10**6)
+    assert of(scheduled(side, side.settings, environ), "schedule").seen.startswith("the last run ended 1d1h")
+    counters = {
+        name: msgspec.structs.replace(each, fresh_for=7 * 86400.0) for name, each in side.settings.counters.items()
+    }
+    weekly = msgspec.structs.replace(side.settings, counters=counters)
+    assert of(scheduled(side, weekly, environ), "schedule").health is Health.OK
+
+
+def test_variables_that_cron_does_not_have(side: Side, tmp_path: Path, environ: dict[str, str]) -> None:
     """What the file names, what stands in for a missing URL, and what overrides it: not what a comment mentions."""
     text = '# ${COMMENT}\nnamespace = "${SITE}"\n[databases.main]\nurl = "sqlite:///$${NOT}"\n'
     (tmp_path / "c.toml").write_text(text, encoding="utf-8")
@@ -372,7 +421,7 @@ def test_variables_that_cron_does_not_have(tmp_path: Path, environ: dict[str, st
         "COUNTERCACHE_AGENT__TIMEOUT": "5m",
     }  # fmt: skip
     settings = config.load(tmp_path / "c.toml", environ | more)
-    found = of(list(host.cron(settings, environ | more)), "variables")
+    found = of(scheduled(side, settings, environ | more), "variables")
     assert found.seen == "the configuration takes COUNTERCACHE_AGENT__TIMEOUT, REDIS_URL, SITE from the environment"
 
 

@@ -201,6 +201,19 @@ def test_a_lock_whose_time_to_live_was_taken_away_ends_at_its_deadline(side: Sid
         lost.renew(Progress("adding"))
 
 
+def test_a_time_to_live_that_somebody_prolonged_is_no_longer_lease(side: Side) -> None:
+    """PEXPIRE by another program, or a server's clock that was set back: over for all but its holder."""
+    lease = side.acquire(lease=5)
+    side.raw.pexpire(side.keys.lock("main"), 10**7)
+    assert set(side.states().values()) == {"error"}
+    lease.renew(Progress("adding"))
+    assert 0 < pttl(side) <= 5000
+    assert set(side.states().values()) == {"calculating"}
+    side.raw.pexpire(side.keys.lock("main"), 10**7)
+    assert side.acquire(lease=5).fence > lease.fence
+    assert 0 < pttl(side) <= 5000
+
+
 def test_a_key_that_is_no_lock_is_not_overwritten(side: Side) -> None:
     """What somebody else put there is refused as a lock held by an unknown, listed, and cleared by force only."""
     side.raw.set(side.keys.lock("main"), "surprise")

@@ -28,7 +28,7 @@ GROUPS = {
     "worker": "names alike batches passes reading worker inspection doctor.tables",
     "redis": "connection owner publish locks store events prune accept frameworks foreign doctor.server doctor.stored",
     "embedded": "embedded",
-    "run": "guard display outcome frame job agent inquiry recovery doctor.examination",
+    "run": "guard display outcome frame job agent inquiry recovery doctor.schedule doctor.examination",
     "demo": "demo",
     "render": "render render.text render.foreign render.toml render.plain render.documents render.log render.mended "
     "render.shapes render.tables render.progress render.findings render.picture render.watch",

@@ -62,13 +62,23 @@ def test_run(codes: list[int], signal: int, code: int) -> None:
     assert run_exit_code([job(code) for code in codes], signal) == code
 
 
-SKIPPED = CounterOutcome("s", (), skipped=Skip(5, 60.0, 60.0, Failure(Reason.UNREACHABLE, "…")))
+def skipped(reason: Reason) -> CounterOutcome:
+    """A counter that is put off because it failed so."""
+    return CounterOutcome("s", (), skipped=Skip(5, 60.0, 60.0, Failure(reason, "…")))
+
+
+SKIPPED, LATE, WRONG = skipped(Reason.UNREACHABLE), skipped(Reason.TIMEOUT), skipped(Reason.SQL)
 
 
 @pytest.mark.parametrize(
     ("counters", "failure", "code"),
     [
-        ([SKIPPED], None, 1),
+        ([SKIPPED], None, 5),
+        ([SKIPPED, SKIPPED], None, 5),
+        ([LATE], None, 124),
+        ([SKIPPED, LATE], None, 1),
+        ([WRONG], None, 1),
+        ([SKIPPED, counter(0, Reason.UNREACHABLE)], None, 5),
         ([SKIPPED, counter(1)], None, 3),
         ([SKIPPED, counter(0, Reason.CONFIG)], None, 1),
         ([SKIPPED, counter(1)], Reason.TIMEOUT, 124),
@@ -76,7 +86,7 @@ SKIPPED = CounterOutcome("s", (), skipped=Skip(5, 60.0, 60.0, Failure(Reason.UNR
     ],
 )
 def test_what_was_not_tried_has_failed(counters: list[CounterOutcome], failure: Reason | None, code: int) -> None:
-    """A run in which everything was put off is no success, and one in which some was is a partial one."""
+    """A run in which everything was put off ends as the one did that put it off; one in which some was is partial."""
     assert job_exit_code(counters, Failure(failure, "…") if failure else None) == code
 
 

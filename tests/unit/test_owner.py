@@ -14,6 +14,7 @@ import pytest
 
 from countercache.owner import this_owner, verdict
 from countercache.states import Lock, Owner, Progress, Verdict
+from tests import debian
 
 
 @pytest.fixture
@@ -83,6 +84,43 @@ def test_what_cannot_be_seen_is_unknown(changes: dict[str, str | int], why: str)
     found = judge(msgspec.structs.replace(this_owner("test"), **changes))
     assert found[0] is Verdict.UNKNOWN
     assert why in found[1]
+
+
+def test_a_process_in_another_time_namespace_is_not_called_dead(tmp_path: Path) -> None:
+    """Its start reads differently from here, and ours from there: unknown both ways, while it sees itself live."""
+    ours = tmp_path / "ours"
+    ours.write_bytes(msgspec.json.encode(this_owner("test")))
+    command = ["unshare", "--time", "--boottime", "100000", "--fork", sys.executable, "-c", BEYOND, str(ours)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        said = process.stdout.readline()
+        if not said:
+            assert process.stderr
+            debian.lacking("a time namespace", process.stderr.read().decode())
+        theirs, seen_from_there, own = msgspec.json.decode(said, type=tuple[Owner, list[str], list[str]])
+        found = judge(theirs)
+        process.stdin.close()
+    assert found == (
+        Verdict.UNKNOWN,
+        "its process is in another container or time namespace of this host and cannot be seen from here",
+    )
+    assert seen_from_there[0] == Verdict.UNKNOWN
+    assert own[0] == Verdict.LIVE
+
+
+# Says who it is, and what it thinks of a process outside and of itself; then it waits.
+BEYOND = """
+import sys
+from pathlib import Path
+import msgspec
+from countercache.states import Owner
+from tests.unit.test_owner import judge, this_owner
+ours = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Owner)
+mine = this_owner("test")
+print(msgspec.json.encode((mine, judge(ours), judge(mine))).decode(), flush=True)
+sys.stdin.read()
+"""
 
 
 def test_a_lock_without_a_time_to_live_is_told(child: subprocess.Popen[bytes]) -> None:

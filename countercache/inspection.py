@@ -17,6 +17,7 @@ from countercache.results import Check, PlanStep
 from countercache.settings import Settings
 from countercache.sql import Range
 from countercache.states import ALL, EACH, LATEST, CellId, Failure, Progress
+from countercache.surprises import surprises
 from countercache.worker import by_source, failure
 
 _FIELDS = 1000
@@ -104,12 +105,14 @@ def _source(
             for step in _steps(opened, database, source):
                 database.parse(step.sql)
             found = _found(subject, opened.names, *opened.names.field_names(database))
+            warnings = list(surprises(database, settings, opened, counters))
     except CountercacheError as error:
         if not isinstance(error, (ConfigError, Refused)):
             raise
         yield Check(subject, ok=False, message=str(error))
         return
     yield found
+    yield from warnings
     for group, wrong in groups.items():
         yield Check(f"group {group}", ok=False, message=wrong.message)
     for counter in counters:

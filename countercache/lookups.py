@@ -32,6 +32,33 @@ def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:
     return text(query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys])), kind)
 
 
+def unlisted_sql(kind: str, table: str, name: str, lookup: Lookup, limit: int) -> str:
+    """How many rows of a table have a key in a column that the lookup table does not list, counted up to a limit."""
+    key, place = column(None, lookup.key), column("f", name)
+    known = sa.select(key).select_from(relation(split_name(lookup.table))).where(key.is_not(None), *listed(lookup))
+    rows: Select[Any] = sa.select(sa.literal_column("1").label("n")).select_from(relation(split_name(table)).alias("f"))
+    rows = rows.where(place.is_not(None), place.not_in(known)).limit(sa.literal_column(str(limit)))
+    return text(sa.select(sa.func.count()).select_from(rows.subquery("u")), kind)
+
+
+def doubles_sql(kind: str, table: str, names: Iterable[str], limit: int) -> str:
+    """A row if, among so many rows, two have the same keys in all of these columns."""
+    places = [column("f", name) for name in names]
+    some = sa.select(*places).select_from(relation(split_name(table)).alias("f"))
+    some = some.where(*(place.is_not(None) for place in places)).limit(sa.literal_column(str(limit)))
+    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(some.subquery("f")).group_by(*places)
+    return text(query.having(sa.func.count() > sa.literal_column("1")).limit(sa.literal_column("1")), kind)
+
+
+def mixed_sql(kind: str, table: str, entity: str, where: str) -> str:
+    """How many entities have rows for which a condition holds, and others for which it does not."""
+    key = column(None, entity)
+    flag = sa.case((enclosed(where), sa.literal_column("1")), else_=sa.literal_column("0"))
+    some = sa.select(key.label("k")).select_from(relation(split_name(table))).where(key.is_not(None)).group_by(key)
+    some = some.having(sa.func.max(flag) > sa.func.min(flag))
+    return text(sa.select(sa.func.count()).select_from(some.subquery("m")), kind)
+
+
 def repeated_sql(kind: str, lookup: Lookup) -> str:
     """A key that the table has in more than one row; no row if there is none."""
     key = column(None, lookup.key)

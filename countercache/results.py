@@ -269,11 +269,14 @@ class EventsResult(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that `config check` looked at. `fields` are those of a source, the first of very many."""
+    """One thing that `config check` looked at. `fields` are those of a source, the first of very many. A `warning` is
+    of something that works, and may do what nobody expects.
+    """
 
     subject: str
     ok: bool
     message: str
+    warning: bool = False
     fields: tuple[str, ...] = ()
 
 

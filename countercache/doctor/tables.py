@@ -152,7 +152,9 @@ def _checks(
     bad = {check.subject for check in ear.checks if not check.ok}
     for check in ear.checks:
         message, _, hint = check.message.partition("; ")
-        if not check.ok:
+        if check.warning:
+            yield Finding(name, check.subject, Health.WARNING, message, why, hint)
+        elif not check.ok:
             yield Finding(name, check.subject, Health.WRONG, message, why, hint or to_type("config check"))
         elif check.subject.startswith("source "):
             yield Finding(name, check.subject, Health.OK, check.message, why)

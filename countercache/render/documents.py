@@ -142,7 +142,8 @@ def _(result: results.ClearResult) -> Document:
 @document.register
 def _(result: results.CheckResult) -> Document:
     checks = [
-        {"subject": each.subject, "ok": each.ok, "message": each.message, "fields": [*map(_short, each.fields)]}
+        {"subject": each.subject, "ok": each.ok, "warning": each.warning, "message": each.message}
+        | {"fields": [*map(_short, each.fields)]}
         for each in result.checks
     ]
     return {"schema": "countercache.check/1", "exit_code": result.exit_code, "checks": checks}

@@ -110,7 +110,8 @@ def _(result: results.PruneResult) -> Iterator[str]:
 @lines.register
 def _(result: results.CheckResult) -> Iterator[str]:
     for each in result.checks:
-        yield row(["ok" if each.ok else "FAILED", text.escape(each.subject), text.escape(each.message, 1000)])
+        state = "warning" if each.warning else "ok" if each.ok else "FAILED"
+        yield row([state, text.escape(each.subject), text.escape(each.message, 1000)])
 
 
 @lines.register
@@ -294,7 +295,8 @@ def _(result: results.PruneResult) -> Iterator[str]:
 def _(result: results.CheckResult) -> Iterator[str]:
     failed = sum(not each.ok for each in result.checks)
     if failed:
-        yield f"{failed} of {text.count(len(result.checks), 'check')} failed"
+        made = sum(not each.warning for each in result.checks)
+        yield f"{failed} of {text.count(made, 'check')} failed"
 
 
 @problems.register

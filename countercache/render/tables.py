@@ -227,9 +227,13 @@ def _(result: results.PruneResult) -> Iterator[RenderableType]:
 def _(result: results.CheckResult) -> Iterator[RenderableType]:
     for each in result.checks:
         line = Text(f"{text.escape(each.subject)}: ", style="bold").append(text.escape(each.message, 1000), "not bold")
-        yield sentence("✓" if each.ok else "✗", "green" if each.ok else "red", line)
+        sign, style = ("!", "yellow") if each.warning else ("✓", "green") if each.ok else ("✗", "red")
+        yield sentence(sign, style, line)
+    warnings = sum(each.warning for each in result.checks)
     if all(each.ok for each in result.checks):
-        yield Text(f"\n{text.count(len(result.checks), 'check')}, all well.", style="green")
+        amount = text.count(len(result.checks) - warnings, "check")
+        said = f"{amount} passed, {text.count(warnings, 'warning')}." if warnings else f"{amount}, all well."
+        yield Text(f"\n{said}", style="yellow" if warnings else "green")
 
 
 @view.register

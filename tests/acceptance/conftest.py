@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,21 +9,6 @@ import pytest
 from tests.acceptance import site
 from tests.acceptance.operating import GATED, sql
 from tests.valkey import Valkey
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def make_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """Makes a database with the given SQL in it, on each engine; returns its URL."""
-    if request.param == "postgresql":
-        make: Callable[[str], str] = request.getfixturevalue("make_database")
-        return make
-
-    def in_a_file(sql: str) -> str:
-        with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:
-            connection.executescript(sql)
-        return f"sqlite:///{tmp_path}/tables.db"
-
-    return in_a_file
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,28 +20,13 @@ from countercache.settings import (
     SourceSettings,
 )
 from countercache.states import Reason
-from tests.computing import Results, compute, load
+from tests.computing import Results, compute
 
 TABLES = """
 CREATE TABLE council (id INTEGER PRIMARY KEY, slug TEXT NOT NULL, country TEXT);
 CREATE TABLE year (id INTEGER PRIMARY KEY, label TEXT NOT NULL);
 CREATE TABLE figure (council INTEGER, field TEXT, year INTEGER, value NUMERIC);
 """
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """A database of each kind, made by a script."""
-    if request.param == "postgresql":
-        makes: Callable[[str], str] = request.getfixturevalue("make_database")
-        return makes
-
-    def make_file(script: str) -> str:
-        url = f"sqlite:///{tmp_path}/figures.db"
-        load(url, script, {})
-        return url
-
-    return make_file
 
 
 def figures(field: str, **by_year: int) -> str:
@@ -91,11 +75,11 @@ LISTED = {"entities": Lookup(table="council", name="slug"), "periods": Lookup(ta
 @pytest.mark.parametrize("over", Over)
 @pytest.mark.parametrize("lookups", [{}, LISTED], ids=["bare", "lookups"])
 def test_the_first_figures_of_a_year_do_not_make_it_the_latest(
-    make: Callable[[str], str], lookups: dict[str, Any], over: Over
+    make_tables: Callable[[str], str], lookups: dict[str, Any], over: Over
 ) -> None:
     """Neither of another field nor of the counter's own; the note says what the year has and when it is shown."""
     script = councils(10, 2021, 2022, 2023, 2024, 2025) + ";"
-    url = make(script + figures("debt", y2022=10, y2023=10, y2024=3) + figures("people", y2023=10, y2024=9))
+    url = make_tables(script + figures("debt", y2022=10, y2023=10, y2024=3) + figures("people", y2023=10, y2024=9))
     results = run(
         url,
         lookups,
@@ -117,10 +101,10 @@ def test_the_first_figures_of_a_year_do_not_make_it_the_latest(
     assert results.cell("third").label == label[2024]
 
 
-def test_two_periods_that_are_still_coming_in_do_not_vouch_for_each_other(make: Callable[[str], str]) -> None:
+def test_two_periods_that_are_still_coming_in_do_not_vouch_for_each_other(make_tables: Callable[[str], str]) -> None:
     """The newest is compared with the two before it; less is believed when it has been so for two periods."""
     script = councils(20, *range(2015, 2025)) + ";"
-    url = make(
+    url = make_tables(
         script
         + figures("debt", y2020=20, y2022=20, y2023=4, y2024=3)
         + figures("few", y2019=20, y2022=4, y2023=4, y2024=4)
@@ -130,10 +114,10 @@ def test_two_periods_that_are_still_coming_in_do_not_vouch_for_each_other(make: 
     assert results.cell("few").label == "2024/25"
 
 
-def test_fields_that_count_as_zero_are_counted_together(make: Callable[[str], str]) -> None:
+def test_fields_that_count_as_zero_are_counted_together(make_tables: Callable[[str], str]) -> None:
     """A field that is given up does not hold the others back, and one figure of many does not carry them on."""
     script = councils(10, 2022, 2023, 2024) + ";"
-    url = make(script + figures("debt", y2022=10, y2023=10, y2024=2) + figures("old", y2022=2))
+    url = make_tables(script + figures("debt", y2022=10, y2023=10, y2024=2) + figures("old", y2022=2))
     zero = {"formula": "debt + old", "missing": Missing.ZERO}
     results = run(url, LISTED, both=zero, strict={"formula": "debt + old"})
     assert results.cell("both").label == "2023/24"
@@ -141,11 +125,11 @@ def test_fields_that_count_as_zero_are_counted_together(make: Callable[[str], st
     assert results.cell("strict").label == "2022/23"
 
 
-def test_what_no_lookup_table_lists_counts_nowhere(make: Callable[[str], str]) -> None:
+def test_what_no_lookup_table_lists_counts_nowhere(make_tables: Callable[[str], str]) -> None:
     """So groups and periods add up to `all`, and no more is reported than there are entities."""
     script = councils(4, 2023, 2024) + ";" + figures("debt", y2022=4, y2023=6, y2024=6)
     results = run(
-        make(script),
+        make_tables(script),
         LISTED,
         debt={"periods": ("latest", "all"), "groups": ("all", "england")},
         each={"periods": "each"},
@@ -160,17 +144,17 @@ def test_what_no_lookup_table_lists_counts_nowhere(make: Callable[[str], str]) -
     assert coverage and (coverage.reported, coverage.entities) == (8, 8)
 
 
-def test_more_figures_than_entities_say_nothing_of_coverage(make: Callable[[str], str]) -> None:
+def test_more_figures_than_entities_say_nothing_of_coverage(make_tables: Callable[[str], str]) -> None:
     """Several figures of one entity add up, and the coverage is left out rather than 200 %."""
     script = councils(2, 2024) + ";" + figures("debt", y2024=2) * 2
-    cell = run(make(script), LISTED, debt={}).cell("debt")
+    cell = run(make_tables(script), LISTED, debt={}).cell("debt")
     assert (cell.value, cell.coverage) == (Decimal(4), None)
 
 
-def test_only_entities_with_all_fields_count(make: Callable[[str], str]) -> None:
+def test_only_entities_with_all_fields_count(make_tables: Callable[[str], str]) -> None:
     """A ratio per head does not count the people of a council whose debt is unknown; coverage says how many count."""
     script = councils(10, 2023, 2024) + ";"
-    url = make(script + figures("debt", y2023=10, y2024=6) + figures("people", y2023=8, y2024=10))
+    url = make_tables(script + figures("debt", y2023=10, y2024=6) + figures("people", y2023=8, y2024=10))
     options = {"formula": "debt / people", "complete": True, "periods": ("latest", "all"), "groups": ("all", "england")}
     results = run(
         url, LISTED, head=options, debts={"formula": "debt"}, nested={"formula": "debts / people", "complete": True}
@@ -184,9 +168,9 @@ def test_only_entities_with_all_fields_count(make: Callable[[str], str]) -> None
     assert results.value("head", "england") == 1
 
 
-def test_a_source_without_periods_has_one(make: Callable[[str], str]) -> None:
+def test_a_source_without_periods_has_one(make_tables: Callable[[str], str]) -> None:
     """`all`, with groups as any other, over totals and over entities."""
-    url = make(councils(4, 2024) + ";" + figures("debt", y2022=4, y2023=2))
+    url = make_tables(councils(4, 2024) + ";" + figures("debt", y2022=4, y2023=2))
     source = {"period": None, "entities": LISTED["entities"]}
     counters: dict[str, dict[str, Any]] = {
         "debt": {"periods": ("all",), "groups": ("all", "england")},
@@ -199,12 +183,14 @@ def test_a_source_without_periods_has_one(make: Callable[[str], str]) -> None:
         assert results.value("most", period="all") == 2
 
 
-def test_the_rule_for_what_is_missing_is_that_of_the_counter_that_names_the_field(make: Callable[[str], str]) -> None:
+def test_the_rule_for_what_is_missing_is_that_of_the_counter_that_names_the_field(
+    make_tables: Callable[[str], str],
+) -> None:
     """Also where another counter uses it, over totals and over entities."""
     script = councils(3, 2023, 2024) + ";" + figures("debt", y2024=2) + figures("loan", y2023=1)
     over: dict[str, Any] = {"over": Over.ENTITIES, "periods": ("2024/25",)}
     results = run(
-        make(script),
+        make_tables(script),
         LISTED,
         loans={"formula": "loan", "missing": Missing.ZERO, "periods": ("2024/25",)},
         sum={"formula": "debt + loans", "periods": ("2024/25",)},
@@ -220,10 +206,10 @@ def test_the_rule_for_what_is_missing_is_that_of_the_counter_that_names_the_fiel
     assert failure.message == "1 of 3 entities lacks a figure of debt in 2024/25"
 
 
-def test_zero_is_a_value_where_there_is_no_figure_at_all(make: Callable[[str], str]) -> None:
+def test_zero_is_a_value_where_there_is_no_figure_at_all(make_tables: Callable[[str], str]) -> None:
     """A new site's empty table shows 0, not a failure, where what is missing counts as zero."""
     zero = {"missing": Missing.ZERO, "periods": ("all", "latest")}
-    results = run(make(councils(3, 2024)), {**LISTED, "fields": None}, owed=zero, strict={"periods": ("all",)})
+    results = run(make_tables(councils(3, 2024)), {**LISTED, "fields": None}, owed=zero, strict={"periods": ("all",)})
     assert results.value("owed", period="all") == 0
     assert results.cell("owed").label == "2024/25"
     assert results.value("owed") == 0
@@ -231,10 +217,10 @@ def test_zero_is_a_value_where_there_is_no_figure_at_all(make: Callable[[str], s
     assert failure and failure.reason is Reason.NO_FIGURES
 
 
-def test_a_period_with_the_name_of_a_word_fails_each(make: Callable[[str], str]) -> None:
+def test_a_period_with_the_name_of_a_word_fails_each(make_tables: Callable[[str], str]) -> None:
     """Rather than staying pending for ever; `all` means every period."""
     script = TABLES + "INSERT INTO council VALUES (1, 'a', 'b'); INSERT INTO year VALUES (1, 'all'), (2, '2024');"
-    url = make(script + "INSERT INTO figure VALUES (1, 'debt', 1, 5), (1, 'debt', 2, 7);")
+    url = make_tables(script + "INSERT INTO figure VALUES (1, 'debt', 1, 5), (1, 'debt', 2, 7);")
     results = run(url, LISTED, each={"periods": "each"}, whole={"periods": ("all",)})
     assert results.value("whole", period="all") == 12
     failure = results.cell("each", period="2024").failure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from countercache.settings import (
     SourceSettings,
 )
 from countercache.states import Computed, Reason
-from tests.computing import Results, compute, load
+from tests.computing import Results, compute
 
 LONG = """
 CREATE TABLE council (id INTEGER PRIMARY KEY, slug TEXT NOT NULL);
@@ -31,21 +30,6 @@ INSERT INTO council VALUES (1, 'leeds'), (2, 'york'), (3, 'birmingham');
 CREATE TABLE figure (council INTEGER, field TEXT, year TEXT, value TEXT);
 """
 TEXTS = ("2,949,880,000", "#N/A", "12", None)
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """A database of each kind, made by a script."""
-    if request.param == "postgresql":
-        makes: Callable[[str], str] = request.getfixturevalue("make_database")
-        return makes
-
-    def make_file(script: str) -> str:
-        url = f"sqlite:///{tmp_path}/figures.db"
-        load(url, script, {})
-        return url
-
-    return make_file
 
 
 def insert(*rows: tuple[int, str, str, str | None]) -> str:
@@ -96,11 +80,11 @@ def failed(cell: Computed, reason: Reason) -> str:
 @pytest.mark.parametrize("missing", Missing)
 @pytest.mark.parametrize("over", Over)
 def test_a_rejected_value_fails_the_cells_it_belongs_to(
-    make: Callable[[str], str], over: Over, missing: Missing
+    make_tables: Callable[[str], str], over: Over, missing: Missing
 ) -> None:
     """Whatever is done with what is missing: the error says how many, of which field, whose, and the cure."""
     rows = [(who, "debt", "2020", value) for who, value in ((3, "2,949,880,000"), (1, "7"))]
-    results = run(make(insert(*rows)), {}, debt={"over": over, "missing": missing, "groups": ("all", "leeds")})
+    results = run(make_tables(insert(*rows)), {}, debt={"over": over, "missing": missing, "groups": ("all", "leeds")})
     message = failed(results.cell("debt"), Reason.REJECTED)
     expected = '1 of 2 values of debt in 2020 is not a number, such as "2,949,880,000" (birmingham); '
     assert message.startswith(expected)
@@ -110,9 +94,9 @@ def test_a_rejected_value_fails_the_cells_it_belongs_to(
     assert results.cell("debt").rejected == 1
 
 
-def test_one_field_does_not_fail_the_counters_of_another(make: Callable[[str], str]) -> None:
+def test_one_field_does_not_fail_the_counters_of_another(make_tables: Callable[[str], str]) -> None:
     """And a counter's own setting goes before its source's, also inside a counter that uses it."""
-    url = make(insert((1, "debt", "2020", "n/a"), (2, "debt", "2020", "5"), (1, "people", "2020", "10")))
+    url = make_tables(insert((1, "debt", "2020", "n/a"), (2, "debt", "2020", "5"), (1, "people", "2020", "10")))
     results = run(
         url,
         {},
@@ -128,10 +112,10 @@ def test_one_field_does_not_fail_the_counters_of_another(make: Callable[[str], s
     assert 'numbers = { null = ["n/a"] }' in failed(results.cell("fails"), Reason.REJECTED)
 
 
-def test_a_period_whose_values_were_all_rejected_is_the_latest(make: Callable[[str], str]) -> None:
+def test_a_period_whose_values_were_all_rejected_is_the_latest(make_tables: Callable[[str], str]) -> None:
     """It does not show last year's total as if nothing was wrong; where values may be skipped, a note says so."""
     rows = [(who, "debt", year, value) for who in (1, 2, 3) for year, value in (("2019", "5"), ("2020", "#N/A"))]
-    results = run(make(insert(*rows)), {}, debt={}, lenient={"rejected": Rejected.SKIP})
+    results = run(make_tables(insert(*rows)), {}, debt={}, lenient={"rejected": Rejected.SKIP})
     assert results.cell("debt").label == "2020"
     assert "3 of 3 values of debt in 2020 are not numbers" in failed(results.cell("debt"), Reason.REJECTED)
     cell = results.cell("lenient")
@@ -159,12 +143,12 @@ WAYS = Numbers(thousands=",", prefix="$", suffix="%", negative="parentheses", nu
 
 
 @pytest.mark.parametrize("over", Over)
-def test_numbers_are_read_as_people_publish_them(make: Callable[[str], str], over: Over) -> None:
+def test_numbers_are_read_as_people_publish_them(make_tables: Callable[[str], str], over: Over) -> None:
     """Every spelling is the exact number, in the database; what is none is rejected, and what is `null` is no value."""
     texts = {f"f{i}": text for i, text in enumerate((*SPELLINGS, *NO_SPELLINGS, "#N/A", " - "))}
     rows = [(1, field, "2020", text) for field, text in texts.items()] + [(1, "debt", "2020", "1")]
     counters = {field: {"formula": field, "over": over, "periods": ("2020",)} for field in texts}
-    results = run(make(insert(*rows)), {"numbers": WAYS}, **counters)
+    results = run(make_tables(insert(*rows)), {"numbers": WAYS}, **counters)
     for field, text in texts.items():
         cell = results.cell(field, period="2020")
         if text in SPELLINGS:
@@ -175,10 +159,10 @@ def test_numbers_are_read_as_people_publish_them(make: Callable[[str], str], ove
             failed(cell, Reason.NO_FIGURES)
 
 
-def test_a_field_has_a_spelling_of_its_own(make: Callable[[str], str]) -> None:
+def test_a_field_has_a_spelling_of_its_own(make_tables: Callable[[str], str]) -> None:
     """In the long layout, where all fields share a column, and in the wide one."""
     spellings = {"debt": Numbers(thousands=".", decimal=",")}
-    url = make(
+    url = make_tables(
         insert((1, "debt", "2020", "1.234,5"), (1, "people", "2020", "1,234"))
         + "CREATE TABLE wide (council TEXT, year TEXT, debt TEXT, people TEXT);"
         + "INSERT INTO wide VALUES ('leeds', '2020', '1.234,5', '1,234');"

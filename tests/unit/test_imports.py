@@ -25,7 +25,7 @@ GROUPS = {
     "formula": "formula",
     "compute": "tables textnumbers packing plan latest rejections fold",
     "database": "conditions expressions figures masks lookups sql database postgres sqlite",
-    "worker": "names alike batches passes reading worker inspection doctor.tables",
+    "worker": "names alike batches passes reading surprises worker inspection doctor.tables",
     "redis": "connection owner publish locks store events prune accept frameworks foreign doctor.server doctor.stored",
     "embedded": "embedded",
     "run": "guard display outcome frame job agent inquiry recovery doctor.schedule doctor.examination",

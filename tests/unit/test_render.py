@@ -61,7 +61,13 @@ CONTRACT = {
             "locks": {"name", "key", "kind", "id", "fence", "owner", "pid", "verdict", "cleared", "why"},
         },
     ),
-    "check": (samples.CHECK, {"": {"schema", "exit_code", "checks"}, "checks": {"subject", "ok", "message", "fields"}}),
+    "check": (
+        samples.CHECK,
+        {
+            "": {"schema", "exit_code", "checks"},
+            "checks": {"subject", "ok", "warning", "message", "fields"},
+        },
+    ),
     "doctor": (
         samples.DOCTOR,
         {

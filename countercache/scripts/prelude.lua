@@ -48,6 +48,8 @@ end
 local function extend(lock, lease, now)
   local fields = redis.call('HMGET', lock, 'acquired', 'deadline')
   local back = set_back(lock, now)
+  -- Where that would end the lock, it was not the clock: another program has given it a longer time to live.
+  if tonumber(fields[2]) - back <= now then back = 0 end
   local deadline = tonumber(fields[2]) - back
   local ttl = time_to_live(lease, deadline, now)
   if ttl > 0 then

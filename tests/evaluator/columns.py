@@ -1,0 +1,224 @@
+"""What random columns hold: keys of all types and collations in all their spellings, and values as odd as they come."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ENTITIES = ("leeds", "york", "fife", "bath", "hull", "münchen", "kent-east", "st ives", "Ely", "nobody's")
+FIELDS = ("debt", "loans", "people", "roads", "parks")
+PERIODS = ("2018", "2019", "2020", "2021", "2022")
+YEARS = ("2018/19", "FY 2019", "fy-2020", "Q1 2021", "later")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as SQL literals that the column takes for equal, and the name by which a configuration may call it."""
+
+    literals: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A type with its collation, and the keys that such a column holds."""
+
+    type: str
+    keys: tuple[Key, ...]
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _plain(words: Sequence[str]) -> tuple[Key, ...]:
+    return tuple(Key((literal(word),), word) for word in words)
+
+
+def _any_case(words: Sequence[str]) -> tuple[Key, ...]:
+    different = {word.lower(): word for word in words}.values()
+    return tuple(Key(tuple(map(literal, (w, w.title(), w.swapcase()) if w.isascii() else (w,))), w) for w in different)
+
+
+def _padded(words: Sequence[str]) -> tuple[Key, ...]:
+    return tuple(Key((literal(word), literal(word + " "), literal(word + "   ")), word) for word in words)
+
+
+def _numbered(words: Sequence[str], form: str, *others: str) -> tuple[Key, ...]:
+    names = [form.format(n) for n in range(1, len(words) + 1)]
+    return tuple(
+        Key((name, *(other.format(n) for other in others)), name.strip("'")) for n, name in enumerate(names, 1)
+    )
+
+
+_Make = Callable[[Sequence[str]], tuple[Key, ...]]
+_UUID = "'0a000000-0000-4000-8000-00000000000{}'"
+TEXTS: Mapping[str, Mapping[str, _Make]] = {
+    "postgresql": {"text": _plain, "varchar(20)": _plain, "char(12)": _padded, "citext": _any_case},
+    "sqlite": {
+        "TEXT": _plain,
+        "VARCHAR(20)": _plain,
+        "TEXT COLLATE NOCASE": _any_case,
+        "TEXT COLLATE RTRIM": _padded,
+        "STRING": _plain,
+        "STRING COLLATE NOCASE": _any_case,
+        "UUID COLLATE NOCASE": _any_case,
+        "": _plain,
+    },
+}
+OTHERS: Mapping[str, Mapping[str, _Make]] = {
+    "postgresql": {
+        "integer": lambda words: _numbered(words, "{}"),
+        "bigint": lambda words: _numbered(words, "90000000000{}"),
+        "numeric": lambda words: _numbered(words, "{}.5", "{}.50", "{}.500"),
+        "double precision": lambda words: _numbered(words, "{}.25"),
+        "uuid": lambda words: _numbered(words[:9], _UUID),
+        "date": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+        "timestamptz": lambda words: _numbered(words[:9], "'202{}-04-01 00:00:00+00'", "'202{}-04-01 02:00:00+02'"),
+    },
+    "sqlite": {
+        "INTEGER": lambda words: _numbered(words, "{}", "{}.0", "'{}'"),
+        "NUMERIC": lambda words: _numbered(words, "{}.5", "'{}.50'"),
+        "REAL": lambda words: _numbered(words, "{}.0", "{}"),
+        "UUID": lambda words: _numbered(words[:9], "'a000{}'"),
+        "BLOB": lambda words: _numbered(words, "'b{}'"),
+        "DATE": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+    },
+}
+
+
+def text_column(rng: random.Random, kind: str, words: Sequence[str]) -> KeyColumn:
+    """A column of names."""
+    declared = rng.choice(list(TEXTS[kind]))
+    return KeyColumn(declared, TEXTS[kind][declared](words))
+
+
+def key_column(rng: random.Random, kind: str, words: Sequence[str]) -> KeyColumn:
+    """A column of keys of any type."""
+    if rng.random() < 0.5:
+        return text_column(rng, kind, words)
+    declared = rng.choice(list(OTHERS[kind]))
+    return KeyColumn(declared, OTHERS[kind][declared](words))
+
+
+# Values
+
+VALUE_TYPES = {
+    "postgresql": (
+        "integer",
+        "bigint",
+        "numeric",
+        "numeric(12,2)",
+        "real",
+        "double precision",
+        "text",
+        "varchar(60)",
+        "citext",
+    ),
+    "sqlite": ("INTEGER", "REAL", "NUMERIC", "TEXT", "TEXT COLLATE NOCASE", "STRING", "BLOB", "", "DECIMAL(12,2)"),
+}
+NUMERIC_TYPES = {"postgresql": VALUE_TYPES["postgresql"][:6], "sqlite": ("INTEGER", "REAL", "NUMERIC", "DECIMAL(12,2)")}
+_WHOLE = ("0", "1", "-1", "3", "7", "12", "350", "-20", "1000000")
+_DECIMAL = ("0.1", "0.2", "-0.3", "2.50", "1234.56", "-99.99", "0.001", "33.333")
+_LARGE = ("9000000000000000000", "-9000000000000000000", "123456789012345")
+_JUNK = (
+    "'n/a'",
+    "'#N/A'",
+    "'-'",
+    "''",
+    "' '",
+    "'1,234'",
+    "'12,5'",
+    "'£12'",
+    "'12 %'",
+    "'(12)'",
+    "'NaN'",
+    "'0x10'",
+    "'1_0'",
+)
+_BLANK = ("' 12'", "'12 '", "'\t7\n'")
+_TEXT = ("'12'", "'+12'", "'-12'", "'00012'", "'12.'", "'.5'", "'1.2e3'", "'5E-2'", "'1e30'", "'-1e-25'", "'0'", "'-0'")
+
+
+def value(rng: random.Random, kind: str, declared: str, spelling: Mapping[str, Any] | None, junk: float) -> str:
+    """A value of a column as an SQL literal; every so often (`junk`) one that is no number."""
+    if rng.random() < 0.12:
+        return "NULL"
+    lower = declared.lower()
+    odd = rng.random() < junk
+    if kind == "postgresql" and not lower.startswith(("text", "varchar", "citext")):
+        return _postgresql_number(rng, lower, odd=odd)
+    if kind == "sqlite" and odd and rng.random() < 0.3:
+        return rng.choice(("9e999", "-9e999", "x'31'", "x'00ff'"))
+    if spelling and not odd and rng.random() < 0.8:
+        return literal(spelled(rng, spelling))
+    if kind == "sqlite" and not odd and rng.random() < 0.6:
+        return rng.choice((*_WHOLE, *_DECIMAL, _LARGE[2], "1e20", "-0.0"))
+    return rng.choice(_JUNK if odd else (*_TEXT, *_BLANK))
+
+
+def _postgresql_number(rng: random.Random, declared: str, *, odd: bool) -> str:
+    if declared in {"integer", "bigint"}:
+        return rng.choice(_WHOLE if declared == "integer" else (*_WHOLE, *_LARGE))
+    if declared.startswith("numeric("):
+        return "'NaN'" if odd else rng.choice((*_WHOLE, *_DECIMAL[:6]))
+    if odd:
+        return rng.choice(("'NaN'", "'Infinity'", "'-Infinity'"))
+    if declared == "numeric":
+        return rng.choice((*_WHOLE, *_DECIMAL, *_LARGE, "1e30", "1e-25", "-1e-29"))
+    return rng.choice((*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'"))
+
+
+# `numbers`
+
+SPELLINGS: tuple[dict[str, Any], ...] = (
+    {"thousands": ","},
+    {"thousands": ".", "decimal": ","},
+    {"thousands": " ", "decimal": ","},
+    {"thousands": "'"},
+    {"decimal": ","},
+    {"prefix": "£", "thousands": ","},
+    {"suffix": "%"},
+    {"prefix": "EUR", "suffix": "k", "negative": "parentheses"},
+    {"null": ["#N/A", "-", ""]},
+    {"null": ["n/a"], "negative": "parentheses", "thousands": ",", "prefix": "£"},
+)
+_GROUPED = (
+    "1234567",
+    "1234",
+    "12,34,567",
+    "1,234",
+    "1,234,567",
+    "999",
+    "1,5",
+    "1234,567",
+    "1,234,56",
+    "12",
+    "0",
+    "00,012",
+)
+
+
+def spelled(rng: random.Random, spelling: Mapping[str, Any]) -> str:
+    """A text more or less as the settings say that numbers are spelled."""
+    thousands, point = spelling.get("thousands"), spelling.get("decimal", ".")
+    grouped = rng.choice(_GROUPED) if thousands and rng.random() < 0.9 else rng.choice(("12", "7", "1234", "0"))
+    number = grouped.replace(",", thousands or "")
+    if rng.random() < 0.3:
+        number += point + rng.choice(("5", "25", "", "001"))
+    prefix, suffix = spelling.get("prefix", ""), spelling.get("suffix", "")
+    sign = rng.choice(("", "", "", "-", "+"))
+    if prefix and rng.random() < 0.7:
+        number = rng.choice((f"{sign}{prefix}{number}", f"{prefix}{sign}{number}", f"{sign}{prefix} {number}"))
+    else:
+        number = sign + number
+    if suffix and rng.random() < 0.7:
+        number += rng.choice(("", " ")) + suffix
+    if spelling.get("negative") and not sign and rng.random() < 0.4:
+        number = f"({number})"
+    if spelling.get("null") and rng.random() < 0.2:
+        number = rng.choice(spelling["null"])
+    return rng.choice(("", "", " ")) + number + rng.choice(("", "", " ", "\n"))

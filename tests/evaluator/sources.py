@@ -1,0 +1,255 @@
+"""A source as docs/semantics.md describes it: its figures, entities, fields, groups and periods.
+
+The sections "Figures", "Groups", "Periods" (but for the latest one, which is a counter's) and "Keys".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from tests.evaluator.formulas import NoValue
+from tests.evaluator.numerals import NoFigure, read
+from tests.evaluator.places import Declared, Place, chosen, equal, read_table
+from tests.evaluator.tables import NULL, Column, Row, Stored, Table
+
+ALL = "all"
+_NUMERIC = ("INT", "REAL", "DOUB", "FLOA", "NUM", "DEC")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value that belongs: to an entity, a field and a period. `value` may also be that it is none."""
+
+    entity: Hashable
+    field: Hashable
+    period: Hashable
+    value: Fraction | NoFigure
+
+
+@dataclass(frozen=True)
+class Period:
+    """A period and the spellings of its name that occur."""
+
+    id: Hashable
+    spellings: frozenset[str]
+
+
+class Source:
+    """The rows of a source's table and of its lookup tables."""
+
+    def __init__(self, place: Place, declared: Declared, settings: Mapping[str, Any]) -> None:
+        self._place = place
+        self._settings = settings
+        self._table = read_table(place, settings["table"], declared)
+        self._lookups: dict[str, Table] = {}
+        for part in ("entities", "fields", "periods"):
+            if isinstance(settings.get(part), Mapping) and "table" in settings[part]:
+                given = settings[part]
+                self._lookups[part] = read_table(place, given["table"], declared, given.get("where", ""))
+        self._names: dict[str, Hashable | None] = {}
+        self._entity_of = self._keys("entities", settings["entity"])
+        period = settings.get("period")
+        self._period_key = self._keys("periods", period) if period else lambda _: ALL
+        self.entities = frozenset(self._all_entities())
+        self.figures = [figure for row in self._table.rows for figure in self._figures_of(row)]
+        self.with_values = {figure.period for figure in self.figures if figure.value is not NoFigure.MISSING}
+        self.periods = self._all_periods()
+
+    # Keys and lookup tables
+
+    def _lookup(self, part: str) -> tuple[Table, Column, Column]:
+        """A lookup table, its column of keys and its column of names."""
+        table, settings = self._lookups[part], self._settings[part]
+        return table, table.column(settings.get("key", "id")), table.column(settings.get("name", "name"))
+
+    def _keys(self, part: str, name: str) -> Callable[[Stored], Hashable | None]:
+        """What tells the key of a value of the column `name`: `None` where it is NULL or the lookup table lacks it."""
+        column = self._table.column(name)
+        if part not in self._lookups:
+            return lambda stored: None if stored.value is None else column.key(stored)
+        table, key, _ = self._lookup(part)
+        keys = [key.key(row[key.name]) for row in table.rows if row[key.name].value is not None]
+        if len(set(keys)) < len(keys):
+            # "A lookup table must have each key once; a key that occurs in two rows is an error."
+            raise NoValue("config")
+        pairs = equal(self._place, self._table.name, name, table.name, key.name)
+        known = {column.key(Stored(left, None)): key.key(Stored(right, None)) for left, right in pairs}
+        known = {left: right for left, right in known.items() if right in keys}
+        return lambda stored: None if stored.value is None else known.get(column.key(stored))
+
+    # Figures
+
+    def _figures_of(self, row: Row) -> Iterable[Figure]:
+        """The figures in one row: those that count, whose entity, field and period are known."""
+        entity = self._entity_of(row[self._settings["entity"]])
+        period = self._period_of(row)
+        if entity is None or period is None:
+            return
+        for field, stored in self._values_of(row):
+            yield Figure(entity, field, period, read(stored.value, stored.text, self._spelling(field)))
+
+    def _values_of(self, row: Row) -> Iterable[tuple[Hashable, Stored]]:
+        if self._settings.get("layout", "long") == "wide":
+            for name, column in self._wide().items():
+                yield ("text", name), row[column]
+            return
+        field = self._field_of(row)
+        if field is not None:
+            yield field, row[self._settings["value"]]
+
+    def _wide(self) -> dict[str, str]:
+        """The fields of a wide table and their columns: those given, else every numeric column but the keys."""
+        given = self._settings.get("fields")
+        if isinstance(given, Mapping):
+            return dict(given)
+        if given is not None:
+            return {name: name for name in given}
+        keys = (self._settings["entity"], self._settings.get("period"))
+        return {
+            column.name: column.name
+            for column in self._table.columns
+            if column.name not in keys and any(part in column.type.upper() for part in _NUMERIC)
+        }
+
+    def _spelling(self, field: Hashable) -> Mapping[str, Any]:
+        """How the texts of a field spell numbers: as `field_numbers` says, else as `numbers` does."""
+        for name, spelling in self._settings.get("field_numbers", {}).items():
+            if self.field(name) == field:
+                return dict(spelling)
+        return dict(self._settings.get("numbers", {}))
+
+    # Fields. One is known by its name, so that two keys of one name are one field.
+
+    def _field_names(self) -> tuple[Column, list[Stored]]:
+        if "fields" in self._lookups:
+            table, _, name = self._lookup("fields")
+            return name, [row[name.name] for row in table.rows]
+        column = self._table.column(self._settings["field"])
+        return column, [row[column.name] for row in self._table.rows]
+
+    def _field_of(self, row: Row) -> Hashable | None:
+        name = self._settings["field"]
+        if "fields" not in self._lookups:
+            column = self._table.column(name)
+            return None if row[name].value is None else column.key(row[name])
+        if not hasattr(self, "_field_key"):
+            self._field_key = self._keys("fields", name)
+        found = self._field_key(row[name])
+        if found is None:
+            return None
+        table, key, names = self._lookup("fields")
+        listed = next(each for each in table.rows if each[key.name] != NULL and key.key(each[key.name]) == found)[
+            names.name
+        ]
+        return ("unnamed", found) if listed.value is None else names.key(listed)
+
+    @property
+    def without_fields(self) -> bool:
+        """Whether nothing says which fields there are: a long table that names none yet, and no list of them."""
+        if self._settings.get("layout", "long") == "wide" or "fields" in self._lookups:
+            return False
+        return all(stored == NULL for stored in self._field_names()[1])
+
+    def field(self, name: str) -> Hashable | None:
+        """The field that a name in a formula stands for, `None` if there is none."""
+        if name not in self._names:
+            self._names[name] = self._find_field(name)
+        return self._names[name]
+
+    def _find_field(self, name: str) -> Hashable | None:
+        if self._settings.get("layout", "long") == "wide":
+            return ("text", name) if name in self._wide() else None
+        column, stored = self._field_names()
+        return next((column.key(each) for each in stored if is_called(column, each, name)), None)
+
+    # Entities and groups
+
+    def _all_entities(self) -> Iterable[Hashable]:
+        """Those that the entities table lists; without such a table, those that have a row in the source's table."""
+        if "entities" in self._lookups:
+            table, key, _ = self._lookup("entities")
+            return [key.key(row[key.name]) for row in table.rows if row[key.name].value is not None]
+        column = self._table.column(self._settings["entity"])
+        return [column.key(row[column.name]) for row in self._table.rows if row[column.name].value is not None]
+
+    def members(self, group: str, settings: Mapping[str, Any]) -> frozenset[Hashable]:
+        """The entities of a group. One that selects nobody, or names an entity that does not exist, fails its cells."""
+        if group == ALL:
+            return self.entities
+        if "entities" in self._lookups:
+            table, key, names = self._lookup("entities")
+        else:
+            table = self._table
+            key = names = table.column(self._settings["entity"])
+        if "where" in settings:
+            values = chosen(self._place, table.name, key.name, settings["where"])
+            found = {key.key(Stored(value, None)) for value in values if value is not None}
+        else:
+            found = set()
+            for name in settings["entities"]:
+                called = {key.key(row[key.name]) for row in table.rows if is_called(names, row[names.name], name)}
+                if not called & self.entities:
+                    raise NoValue("config")
+                found |= called & self.entities
+        if not found:
+            raise NoValue("config")
+        return frozenset(found)
+
+    # Periods
+
+    def _period_of(self, row: Row) -> Hashable | None:
+        if "period" not in self._settings:
+            return ALL
+        found = self._period_key(row[self._settings["period"]])
+        if found is None or "periods" not in self._lookups:
+            return found
+        table, key, names = self._lookup("periods")
+        listed = next(
+            each for each in table.rows if each[key.name].value is not None and key.key(each[key.name]) == found
+        )
+        return None if listed[names.name].value is None else names.key(listed[names.name])
+
+    def _all_periods(self) -> list[Period]:
+        """All periods, the oldest first."""
+        if "period" not in self._settings:
+            return [Period(ALL, frozenset({ALL}))]
+        if "periods" in self._lookups:
+            table, key, name = self._lookup("periods")
+            order = self._settings["periods"].get("order", name.name)
+            rows = [row for row in table.rows if NULL not in (row[key.name], row[name.name])]
+            by, existing = table.column(order), {name.key(row[name.name]) for row in rows}
+        else:
+            name = by = self._table.column(self._settings["period"])
+            rows, existing = self._table.rows, self.with_values
+
+        def place(row: Row) -> tuple[Any, ...]:
+            # "A row without an order comes first"; where two have the same one, the names decide.
+            first = (0, 0) if row[by.name].value is None else by.place(row[by.name])
+            return (first, name.place(row[name.name]))
+
+        spellings: dict[Hashable, set[str]] = {}
+        for row in sorted((row for row in rows if row[name.name].value is not None), key=place):
+            if (id_ := name.key(row[name.name])) in existing:
+                spellings.setdefault(id_, set()).add(row[name.name].text or "")
+        return [Period(id_, frozenset(texts)) for id_, texts in spellings.items()]
+
+    def period(self, label: str) -> Period | None:
+        """The period of that name."""
+        if "periods" in self._lookups:
+            _, _, name = self._lookup("periods")
+        else:
+            name = self._table.column(self._settings["period"])
+        for period in self.periods:
+            if label in period.spellings or name.text_key(label) == period.id:
+                return period
+        return None
+
+
+def is_called(column: Column, stored: Stored, name: str) -> bool:
+    """Whether a name in the configuration means this value, by the column's own equality."""
+    if stored == NULL:
+        return False
+    return stored.text == name or (isinstance(stored.value, str) and column.key(stored) == column.text_key(name))

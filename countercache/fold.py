@@ -260,7 +260,7 @@ class Fold:
             figures = {field: part.figures for field, part in totals.items()}
         values = {counter: self._outcome(counter, group, span) for counter in spec.values}
         reported = min([*figures.values(), *(outcome.reported for outcome in values.values())])
-        rejected = self._count_rejected(spec, group, span) + sum(outcome.rejected for outcome in values.values())
+        rejected = self._count_rejected(spec, group, span)
         failed = Outcome(reported=reported, rejected=rejected)
 
         def lookup(name: Name) -> Decimal:
@@ -334,7 +334,8 @@ class Fold:
         return Spread(count, EXACT.multiply(value, Decimal(count)), value, value, count, count)
 
     def _count_rejected(self, spec: Spec, group: str, span: _Span) -> int:
-        return sum(self._rejections[group, period, field].rejected for period in span for field in spec.fields)
+        fields = {field for used in self._plan.used(spec.name) for field in used.fields}
+        return sum(self._rejections[group, period, field].rejected for period in span for field in fields)
 
     def _rejected(self, spec: Spec, group: str, span: _Span) -> Failure | None:
         """The failure of a cell to which a rejected value belongs, where it must not."""

@@ -89,7 +89,7 @@ def latest(
         note = note or lacking
     if some_unread:
         return None
-    if periods and all(not spec.values and spec.optional == frozenset(spec.fields) for spec in plan.used(counter)):
+    if periods and all(spec.optional == frozenset(spec.fields) for spec in plan.used(counter)):
         return Latest(periods[-1].key)
     return Latest(None, note)
 

@@ -303,8 +303,10 @@ class _Resolver:
 
         def replace(name: Name) -> Node:
             if self._is_field(name.name, counter):
-                rules.setdefault(name.name, set()).add((mine.missing, mine.rejected or self._source.rejected))
-                return Name(name.name, name.at, zero=mine.missing is Missing.ZERO)
+                # Of a complete counter each field is required, also of those that another counter counts as zero.
+                missing = Missing.SKIP if outer.complete else mine.missing
+                rules.setdefault(name.name, set()).add((missing, mine.rejected or self._source.rejected))
+                return Name(name.name, name.at, zero=missing is Missing.ZERO)
             if name.name not in self._formulas or name.name == counter:
                 raise self._unknown(name.name, counter)
             if outer.complete and self._formulas[name.name].over is Over.ENTITIES:

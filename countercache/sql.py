@@ -184,6 +184,9 @@ class Statements:
         """The periods beside the known ones that have a value in any field, with the masks of those who have it."""
         excluded = [self._literal(key) for key in known]
         conditions = [*self._present(), self._any_value()]
+        if not self._facts.wide and isinstance(self._settings.fields, Lookup):
+            listed = [self._literal(key) for key in self._facts.fields.values()]
+            conditions.append(column("f", self._settings.field or "").in_(listed))
         if excluded:
             conditions.append(self._period.not_in(excluded))
         figures, masks = self.masks.beside(self._figures, "f", self._settings.entity, (), conditions)

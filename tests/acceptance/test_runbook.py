@@ -200,15 +200,15 @@ def test_the_number_is_old(site: Site) -> None:
     assert "stale" not in warmup.text
 
 
-def test_rows_are_left_out(site: Site) -> None:
-    """What is no number is told, found and mended, and then counts."""
+def test_a_value_is_not_a_number(site: Site) -> None:
+    """It fails its cell, which keeps its value; it is told, found and put right, and then counts."""
     site.execute("UPDATE figure SET value = 'n/a' WHERE council_id = 1 AND year = '2019/20'")
     site.run("warmup")
-    status, rows, _, warmup = site.play("Rows are left out")
-    assert "no numbers" in status.text
+    status, rows, _, warmup = site.play("A value is not a number")
+    assert "is not a number" in status.text
     assert "n/a" in rows.text
     assert "£720M" in warmup.text
-    assert "no numbers" not in warmup.text
+    assert "not a number" not in warmup.text
 
 
 def test_a_counter_was_removed(site: Site) -> None:

@@ -121,7 +121,8 @@ def test_a_group_that_the_database_refuses(url: str) -> None:
 
 def test_a_role_that_may_not_read(postgres: Cluster, make_database: Callable[[str], str]) -> None:
     """The GRANT that is missing is said; with it all is well, and SELECT alone is enough."""
-    made = make_database(LONG)
+    rows = "INSERT INTO council VALUES (1, 'a'); INSERT INTO year VALUES (1, '2020');"
+    made = make_database(f"{LONG} {rows} INSERT INTO figure VALUES (1, 'debt', 1, 1);")
     name = made.rpartition("/")[2]
     postgres.execute("DROP ROLE IF EXISTS doctored; CREATE ROLE doctored LOGIN")
     try:

@@ -29,9 +29,9 @@ demo: $(VENV)/.run ## what UK councils owe, from a database to Redis to your ter
 test: $(VENV)/.dev ## every test
 	$(BIN)/pytest -n 4 --dist worksteal
 
-soak: $(VENV)/.dev ## random cases against the manual, then faults at random, DURATION=30m SEED=n; a report in build/soak
-	$(BIN)/python -m tests.evaluator --cases 500 $(if $(SEED),--seed $(SEED))
+soak: $(VENV)/.dev ## faults at random, then random cases against the manual, DURATION=30m SEED=n; a report in build/soak
 	$(BIN)/python -m tests.faults.soak --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.evaluator --cases 500 $(if $(SEED),--seed $(SEED))
 
 mutants: $(VENV)/.dev ## which tests miss a safeguard that is taken away
 	$(BIN)/python -m tests.faults.mutants

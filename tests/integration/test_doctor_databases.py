@@ -159,13 +159,15 @@ def large(url: str) -> str:
 @pytest.mark.parametrize("lookup", [True, False])
 def test_an_index_is_asked_for_where_batches_need_it(large: str, lookup: bool) -> None:
     """Small batches of a large table would read all of it each; the index that is said ends that. A pass needs none."""
-    assert not wrong(examined(source(large, lookup=lookup)))
+    assert wrong(examined(source(large, lookup=lookup))) <= {"source figures"}  # of councils that no table lists
     found = of(examined(source(large, batch_size=10, lookup=lookup)), "index")
     assert found.health is Health.WARNING
     assert "council_id" in found.seen
     load(large, found.cure.partition(": ")[2].replace("CONCURRENTLY ", ""), {})
     load(large, "ANALYZE", {})
-    assert not wrong(examined(source(large, batch_size=10, lookup=lookup)))
+    assert wrong(examined(source(large, batch_size=10, lookup=lookup))) <= {
+        "source figures"
+    }  # of councils that no table lists
 
 
 def test_an_index_is_asked_for_where_few_periods_are_wanted(large: str) -> None:
@@ -175,8 +177,10 @@ def test_an_index_is_asked_for_where_few_periods_are_wanted(large: str) -> None:
     assert "3 of 20 periods" in found.seen
     load(large, found.cure.partition(": ")[2].replace("CONCURRENTLY ", ""), {})
     load(large, "ANALYZE", {})
-    assert not wrong(examined(source(large, periods=("latest",))))
-    assert not wrong(examined(source(large, periods=tuple(str(2000 + year) for year in range(10)))))
+    assert wrong(examined(source(large, periods=("latest",)))) <= {"source figures"}  # of councils that no table lists
+    assert wrong(examined(source(large, periods=tuple(str(2000 + year) for year in range(10))))) <= {
+        "source figures"
+    }  # of councils that no table lists
 
 
 def test_an_index_is_asked_for_where_entities_could_be_read_range_by_range(make_database: Callable[[str], str]) -> None:
@@ -190,7 +194,7 @@ def test_an_index_is_asked_for_where_entities_could_be_read_range_by_range(make_
     totals = source(url)
     over = msgspec.structs.replace(totals.counters["debt"], over=Over.ENTITIES, aggregate=Aggregate.MAX)
     entities = msgspec.structs.replace(totals, counters={"debt": over})
-    assert not wrong(examined(totals))
+    assert wrong(examined(totals)) <= {"source figures"}  # of councils that no table lists
     found = of(examined(entities), "index")
     assert found.health is Health.WARNING
     assert "with an index on council_id it is cut" in found.seen

@@ -1,7 +1,7 @@
 """What `config check` warns of: a configuration that is right and may do something that nobody expects of it.
 
-Values and doubles are looked for in a sample. Unlisted keys and mixed conditions may read the whole table, within the time
-that the check has.
+Values and doubles are looked for in a sample. Unlisted keys and mixed conditions may read the whole table, within the
+time that the check has.
 """
 
 from __future__ import annotations

@@ -223,12 +223,16 @@ def _numbers(numbers: Numbers, key: Key, document: Document) -> None:
 def _group(name: str, settings: Settings, document: Document) -> None:
     group, key = settings.groups[name], ("groups", name)
     _known(group.source, (*key, "source"), "source", settings.sources, document)
-    if (group.where is None) == (group.entities is None):
-        problem = 'has neither "where" nor "entities"' if group.where is None else 'has both "where" and "entities"'
-        hint = 'give one: where = "country = \'England\'" or entities = ["leeds", "york"]'
+    given = [f'"{option}"' for option in ("where", "entities", "group_by") if getattr(group, option) is not None]
+    if len(given) != 1:
+        neither = 'has neither "where" nor "entities" nor "group_by"'
+        problem = f"has both {given[0]} and {given[1]}" if given else neither
+        hint = 'give one: where = "country = \'England\'", entities = ["leeds", "york"] or group_by = "country"'
         raise document.error(key, problem, hint=hint)
     if group.where is not None and not group.where.strip():
         raise document.error((*key, "where"), "is empty", hint="give a condition in SQL over the entities table")
+    if group.group_by is not None and not group.group_by.strip():
+        raise document.error((*key, "group_by"), "is empty", hint="name a column of the entities table")
     if group.entities is not None:
         if not group.entities:
             raise document.error((*key, "entities"), "is empty", hint="name at least one entity")
@@ -358,7 +362,10 @@ def _is_locale(locale: str) -> bool:
 def _publish(settings: Settings, publish: PublishSettings, document: Document) -> None:
     key = ("publish", "key")
     used = _placeholders(publish.key, document)
-    needed = {"counter"} | {"period" for counter in settings.counters.values() if counter.periods == EACH}
+    counters = settings.counters.values()
+    needed = {"counter"} | {"period" for counter in counters if counter.periods == EACH}
+    by_value = {name for name, group in settings.groups.items() if group.group_by is not None}
+    needed |= {"group" for counter in counters if by_value.intersection(counter.groups)}
     for placeholder in sorted(needed - used):
         problem = f"{shown(publish.key)} gives several {placeholder}s one key"
         raise document.error(key, problem, hint=f"add {{{placeholder}}}")

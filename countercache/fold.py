@@ -11,7 +11,7 @@ import msgspec
 
 from countercache.formula import EXACT, Name, evaluate, plain, quotient
 from countercache.latest import Count, Latest
-from countercache.plan import LISTED, Group, Period, Plan, Spec, configured_cells, no_period
+from countercache.plan import LISTED, Group, Period, Plan, Spec, bits_of, configured_cells, no_period
 from countercache.rejections import Rejection, rejected_message
 from countercache.settings import Aggregate, Missing, Numbers, Over
 from countercache.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason
@@ -162,11 +162,11 @@ class Fold:
         # What no periods table lists belongs to no period.
         self._present = tuple(period.key for period in known.periods if period.key in known.present)
         self._outcomes: dict[tuple[str, str, _Span], Outcome] = {}
-        bits = {ALL: -1} | {group.name: 1 << group.bit for group in plan.groups if group.name != LISTED}
-        self._totals = _by_group(parts.totals, bits, Totals())
-        self._completes = _by_group(parts.completes, bits, CompleteTotals())
-        self._spreads = _by_group(parts.spreads, bits, Spread())
-        self._rejections = _by_group(known.rejections, bits, Rejection())
+        groups = {group.bit: group.name for group in plan.groups if group.name != LISTED}
+        self._totals = _by_group(parts.totals, groups, Totals())
+        self._completes = _by_group(parts.completes, groups, CompleteTotals())
+        self._spreads = _by_group(parts.spreads, groups, Spread())
+        self._rejections = _by_group(known.rejections, groups, Rejection())
 
     def cells(self, counter: str, duration: float) -> Iterator[Computed]:
         """All cells of a counter, each with a value or a failure."""
@@ -368,20 +368,24 @@ class Fold:
 
 
 def _by_group(
-    parts: Mapping[tuple[Key, str, int], _Part], bits: Mapping[str, int], nothing: _Part
+    parts: Mapping[tuple[Key, str, int], _Part], groups: Mapping[int, str], nothing: _Part
 ) -> defaultdict[tuple[str, Key, str], _Part]:
-    """The parts by group, period and name."""
+    """The parts by group, period and name; `groups` by their bits."""
     found: defaultdict[tuple[str, Key, str], _Part] = defaultdict(lambda: nothing)
     for (period, name, mask), part in parts.items():
-        for group, bit in bits.items():
-            if bit < 0 or mask & bit:
-                found[group, period, name] += part
+        found[ALL, period, name] += part
+        for bit in bits_of(mask):
+            if bit in groups:
+                found[groups[bit], period, name] += part
     return found
 
 
 def group_sizes(groups: Sequence[Group], sizes: Mapping[int, int]) -> dict[str, int]:
     """The number of entities in each group, from the number with each mask; `all` is everybody."""
-    found = {group.name: sum(n for mask, n in sizes.items() if mask & (1 << group.bit)) for group in groups}
+    found = {group.name: 0 for group in groups}
+    for mask, count in sizes.items():
+        for bit in bits_of(mask):
+            found[groups[bit].name] += count
     return found | {ALL: sum(sizes.values())}
 
 

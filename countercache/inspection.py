@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from countercache.database import Database, Refused
 from countercache.errors import ConfigError, CountercacheError
 from countercache.formula import some
 from countercache.messages import Channel, Checked, Go, Planned, Progressed
 from countercache.names import Names
-from countercache.plan import Group, Plan, configured_cells, no_period
+from countercache.plan import configured_cells, no_period
 from countercache.reading import Source
 from countercache.results import Check, PlanStep
 from countercache.settings import Settings
@@ -33,15 +31,16 @@ def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> No
         try:
             with database.savepoint():
                 opened = _open(channel, settings, database, source, counters)
-                groups = opened.prepare()
+                opened.prepare()
                 steps += [*_masks(opened, database, source), *_steps(opened, database, source)]
         except (ConfigError, Refused) as error:
             failures += [(counter, failure(error)) for counter in counters]
             continue
-        failures += [*opened.plan.failures.items(), *((f"group {group}", why) for group, why in groups.items())]
+        failures += opened.plan.failures.items()
+        failures += ((f"group {group}", why) for group, why in opened.group_failures.items())
         for counter in opened.plan.specs:
             if counter in counters:
-                cells += configured_cells(counter, settings.counters[counter], None)
+                cells += configured_cells(counter, opened.plan.wanted[counter], None)
     for counter in go.counters:
         query = settings.counters[counter].sql
         if query is not None:
@@ -64,11 +63,19 @@ def check(channel: Channel, settings: Settings, database: Database, go: Go) -> N
             channel.send(Checked((_query(settings, database, counter),)))
 
 
-def _open(channel: Channel, settings: Settings, database: Database, source: str, counters: Sequence[str]) -> Source:
+def _open(
+    channel: Channel,
+    settings: Settings,
+    database: Database,
+    source: str,
+    counters: Sequence[str],
+    *,
+    every_group: bool = False,
+) -> Source:
     def report(progress: Progress) -> None:
         channel.send(Progressed(progress))
 
-    return Source(database, settings, source, counters, report)
+    return Source(database, settings, source, counters, report, every_group=every_group)
 
 
 def _masks(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
@@ -99,9 +106,9 @@ def _source(
     subject = f"source {source}"
     try:
         with database.savepoint():
-            opened = _open(channel, settings, database, source, counters)
-            opened.plan = _with_every_group(settings, opened.plan)
-            groups = opened.prepare() if opened.plan.specs or opened.plan.groups else {}
+            opened = _open(channel, settings, database, source, counters, every_group=True)
+            if opened.plan.specs or opened.plan.groups:
+                opened.prepare()
             for step in _steps(opened, database, source):
                 database.parse(step.sql)
             found = _found(subject, opened.names, *opened.names.field_names(database))
@@ -113,20 +120,10 @@ def _source(
         return
     yield found
     yield from warnings
-    for group, wrong in groups.items():
+    for group, wrong in opened.group_failures.items():
         yield Check(f"group {group}", ok=False, message=wrong.message)
     for counter in counters:
         yield _counter(settings, opened, counter)
-
-
-def _with_every_group(settings: Settings, plan: Plan) -> Plan:
-    """The plan with the groups of the source that no counter uses, too."""
-    groups = list(plan.groups)
-    used = {group.name for group in groups}
-    for name, group in settings.groups.items():
-        if group.source == plan.source and name not in used:
-            groups.append(Group(name, len(groups), group.where, group.entities or ()))
-    return msgspec.structs.replace(plan, groups=tuple(groups))
 
 
 def _found(subject: str, names: Names, fields: Sequence[str], every: bool) -> Check:

@@ -54,6 +54,7 @@ from countercache.states import (
     configured_cells,
     storable,
 )
+from countercache.vanished import vanished
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -305,7 +306,9 @@ class Job:
         entries = [entry for finished in self._pending for entry in self._entries(finished)]
         remarks = [remark for finished in self._pending for remark in self._remarks(finished)]
         done = [finished.counter for finished in self._pending]
-        written = store.write(lease, entries, done, remarks=remarks, backoff=self._backoff)
+        computed = [finished.cells for finished in self._pending if not finished.failure]
+        gone = vanished(lease.client, lease.keys, self._settings, self._base.known, computed)
+        written = store.write(lease, entries, done, vanished=gone, remarks=remarks, backoff=self._backoff)
         self.finished.update({finished.counter: _with_held(finished, written) for finished in self._pending})
         self._pending.clear()
 

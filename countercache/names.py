@@ -77,7 +77,7 @@ class Names(msgspec.Struct, frozen=True):
         if not column.exact and ordered:
             # In which spelling a key was read depends on the query, and must not show.
             spelled = [key for (key,) in database.rows(spellings_sql(database.kind, table, column.name, ordered))]
-        labels = [_name(key) for key in spelled]
+        labels = [text_of(key) for key in spelled]
         for label in _repeated(labels):
             raise ConfigError(f'column "{column.name}" of table "{table}" {_TWICE.format(label)}')
         return tuple(Period(key, label) for key, label in zip(ordered, labels, strict=True))
@@ -88,7 +88,7 @@ class Names(msgspec.Struct, frozen=True):
         if lookup is None or not keys:
             return {}
         found = database.rows(named_sql(database.kind, lookup, sorted(keys, key=repr)))
-        return {key: _name(name) for key, name in found}
+        return {key: text_of(name) for key, name in found}
 
     def field_names(self, database: Database) -> tuple[list[str], bool]:
         """The names of the fields, in order, and whether these are all."""
@@ -96,7 +96,7 @@ class Names(msgspec.Struct, frozen=True):
             return sorted(self.facts.fields), True
         settings = self.facts.settings
         found = database.rows(sample_sql(database.kind, settings.table, settings.field or "", _SAMPLE))
-        return [_name(key) for key, _ in found if key is not None], sum(count for _, count in found) < _SAMPLE
+        return [text_of(key) for key, _ in found if key is not None], sum(count for _, count in found) < _SAMPLE
 
     def without_fields(self) -> str:
         """Why there is no field at all, and what to do."""
@@ -116,7 +116,7 @@ class Names(msgspec.Struct, frozen=True):
         lookup = settings.entities
         table, column = (lookup.table, lookup.name) if lookup else (settings.table, settings.entity)
         query = distinct_sql(database.kind, table, column, where=lookup.where if lookup else None, limit=MANY)
-        return [_name(key) for (key,) in database.rows(query)]
+        return [text_of(key) for (key,) in database.rows(query)]
 
 
 def read_names(database: Database, settings: Settings, source: str, counters: Sequence[str]) -> Names:
@@ -192,14 +192,14 @@ def _check_lookup(database: Database, lookup: Lookup) -> None:
         raise ConfigError(f'the "where" of table "{lookup.table}": {error.message}', hint=error.hint) from error
     for (key,) in repeated:
         hint = 'choose another column for its key, or narrow it with "where"'
-        message = f'table "{lookup.table}" has more than one row with "{lookup.key}" {_name(key)}'
+        message = f'table "{lookup.table}" has more than one row with "{lookup.key}" {text_of(key)}'
         raise ConfigError(message, hint=hint)
 
 
 def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tuple[Key, str]]:
     """Key and name of each row. With `unique`, raises `ConfigError` for two rows of one name."""
     found: dict[Key, object] = dict(database.rows(lookup_sql(database.kind, lookup)))
-    rows = [(key, _name(name)) for key, name in found.items()]
+    rows = [(key, text_of(name)) for key, name in found.items()]
     twice = _repeated(name for _, name in rows)
     if unique and twice:
         hint = f'choose another column than "{lookup.name}" for the names'
@@ -228,8 +228,8 @@ def _read_fields(
     if not ambiguous(settings, source, counters):
         return {}, {}, False
     keys = [key for (key,) in database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))]
-    wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(_name, keys))}
-    fields: dict[str, Key] = {_name(key): key for key in keys}
+    wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(text_of, keys))}
+    fields: dict[str, Key] = {text_of(key): key for key in keys}
     if not table.columns[mine.field or ""].exact:
         # A formula may spell a field otherwise than the rows do.
         others = sorted(mentioned(settings, source, counters) - fields.keys())
@@ -247,7 +247,7 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
     if not missing:
         return {}
     keys = database.rows(distinct_sql(database.kind, mine.table, mine.field or "", limit=MANY))
-    known = {_name(key) for (key,) in keys}
+    known = {text_of(key) for (key,) in keys}
     formulas = {name for name, counter in settings.counters.items() if counter.source == source}
     wrong = {}
     for field in missing if known else ():
@@ -315,26 +315,20 @@ def _is_numeric(column: Column) -> bool:
 
 def _without(plan: Plan, wrong: dict[str, str]) -> Plan:
     """The plan without the counters that use a field which cannot be read."""
-    failures = dict(plan.failures)
+    failures = {}
     for counter in plan.wanted:
-        if counter not in plan.specs:
-            continue
-        uses = {
-            *plan.specs[counter].fields,
-            *(f for name in plan.specs[counter].values for f in plan.specs[name].fields),
-        }
-        for field in sorted(uses & wrong.keys()):
-            failures[counter] = Failure(Reason.CONFIG, f'counter {counter}, field "{field}": {wrong[field]}')
-    keep = {name for name in plan.wanted if name in plan.specs and name not in failures}
-    keep |= {value for name in keep for value in plan.specs[name].values}
-    specs = {name: spec for name, spec in plan.specs.items() if name in keep}
-    totals = tuple(field for field in plan.totals if field not in wrong)
-    return msgspec.structs.replace(plan, specs=specs, failures=failures, totals=totals)
+        if counter in plan.specs:
+            used = {field for spec in plan.used(counter) for field in spec.fields}
+            for field in sorted(used & wrong.keys()):
+                failures[counter] = Failure(Reason.CONFIG, f'counter {counter}, field "{field}": {wrong[field]}')
+    left = plan.without(failures)
+    return msgspec.structs.replace(left, totals=tuple(field for field in plan.totals if field not in wrong))
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def _name(key: object) -> str:
+def text_of(key: object) -> str:
+    """A key as people read it."""
     return key.decode(errors="replace") if isinstance(key, bytes) else str(key)

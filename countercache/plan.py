@@ -8,7 +8,7 @@ over totals with `complete`), other counters' formulas are written out in it, so
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -63,12 +63,21 @@ class Spec(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A group of entities; in a mask it is bit `bit`."""
+    """A group of entities; in a mask it is bit `bit`. One with `group_by` stands for those of its column's values."""
 
     name: str
     bit: int
     where: str | None = None
     entities: tuple[str, ...] = ()
+    group_by: str | None = None
+
+
+def bits_of(mask: int) -> Iterator[int]:
+    """The bits of the groups that a mask says an entity is in."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -115,6 +124,13 @@ class Plan(msgspec.Struct, frozen=True):
                 found[name] = self.specs[name]
                 todo += found[name].values
         return tuple(found.values())
+
+    def without(self, failures: Mapping[str, Failure]) -> Plan:
+        """The plan in which these counters fail, and are not computed."""
+        kept = [name for name in self.wanted if name in self.specs and name not in failures]
+        used = {spec.name for name in kept for spec in self.used(name)}
+        specs = {name: spec for name, spec in self.specs.items() if name in used}
+        return msgspec.structs.replace(self, specs=specs, failures={**self.failures, **failures})
 
 
 def ambiguous(settings: Settings, source: str, counters: Iterable[str]) -> set[str]:
@@ -353,6 +369,20 @@ def _groups(settings: Settings, counters: Iterable[CounterSettings], *, stranger
     if strangers:
         found.append(Group(LISTED, 0, where="1 = 1"))
     for name in dict.fromkeys(group for counter in counters for group in counter.groups if group != ALL):
-        group: GroupSettings = settings.groups[name]
-        found.append(Group(name, len(found), group.where, group.entities or ()))
+        found.append(_group(name, len(found), settings.groups[name]))
     return tuple(found)
+
+
+def with_every_group(settings: Settings, plan: Plan) -> Plan:
+    """The plan with the groups of the source that no counter uses, too."""
+    groups = list(plan.groups)
+    used = {group.name for group in groups}
+    for name, group in settings.groups.items():
+        if group.source == plan.source and name not in used:
+            groups.append(_group(name, len(groups), group))
+    return msgspec.structs.replace(plan, groups=tuple(groups))
+
+
+def _group(name: str, bit: int, settings: GroupSettings) -> Group:
+    """A group as it is configured."""
+    return Group(name, bit, settings.where, settings.entities or (), settings.group_by)

@@ -22,12 +22,13 @@ from countercache.masks import unmask
 from countercache.messages import Finished
 from countercache.names import Names, read_names
 from countercache.passes import Passes
-from countercache.plan import Group, Period, Plan, labels, only
+from countercache.plan import Group, Period, labels, only, with_every_group
 from countercache.rejections import Rejection
 from countercache.settings import Settings
 from countercache.sql import Statements
 from countercache.states import ALL, LATEST, Failure, Progress, Reason
 from countercache.tables import Key
+from countercache.value_groups import with_value_groups
 
 Report = Callable[[Progress], None]
 
@@ -39,21 +40,31 @@ class Source:
     """The part of a job that concerns one source."""
 
     def __init__(
-        self, database: Database, settings: Settings, source: str, counters: Sequence[str], report: Report
+        self,
+        database: Database,
+        settings: Settings,
+        source: str,
+        counters: Sequence[str],
+        report: Report,
+        *,
+        every_group: bool = False,
     ) -> None:
-        """Reads the names. Raises `ConfigError` and `Refused` where the tables are not as configured."""
+        """Reads the names; with `every_group` also those of groups that no counter uses.
+
+        Raises `ConfigError` and `Refused` where the tables are not as configured.
+        """
         self._database = database
         self._source = source
         self._report = report
         self._began = time.monotonic()
         report(Progress(f"reading the names of {source}"))
         self.names: Names = read_names(database, settings, source, counters)
-        self.plan: Plan = self.names.plan
+        plan = with_every_group(settings, self.names.plan) if every_group else self.names.plan
+        self.plan, self.group_failures = with_value_groups(database, settings, self.names, plan)
         self._parts = Parts()
         self._fields: set[str] = set()
         self._read: set[Key] = set()
         self._keys: list[tuple[int, int]] = []
-        self._group_failures: dict[str, Failure] = {}
         self._sizes: dict[str, int] = {}
         self._periods = self.names.periods
         facts = self.names.facts
@@ -68,12 +79,11 @@ class Source:
     def _passes(self, array: str | None = None) -> Passes:
         return Passes(self._database, self.names, self.plan, self._alike, array)
 
-    def prepare(self) -> dict[str, Failure]:
-        """Look at what the passes need to know besides names: groups and periods. Returns what is wrong with groups."""
+    def prepare(self) -> None:
+        """Look at what the passes need to know besides names: groups and periods."""
         self._report(Progress(f"looking at the groups of {self._source}"))
         self._read_groups()
         self._choose_periods()
-        return self._group_failures
 
     def _choose_periods(self) -> None:
         """Find out which periods to read first, where not all of them are needed."""
@@ -161,7 +171,12 @@ class Source:
         duration = time.monotonic() - self._began
         for counter in counters:
             if counter in self.plan.wanted:
-                yield Finished(counter, cells=tuple(fold.cells(counter, duration)))
+                cells = tuple(fold.cells(counter, duration))
+                yield Finished(counter, cells=cells) if cells else Finished(counter, failure=self._no_periods())
+
+    def _no_periods(self) -> Failure:
+        """Why a counter over each period has no cell."""
+        return Failure(Reason.NO_FIGURES, f"{self.plan.settings.table} has no figures in any period")
 
     def _run(self, batches: Iterator[Batch], read: Callable[[Batch], None], phase: str) -> None:
         """Read batch by batch."""
@@ -210,7 +225,7 @@ class Source:
         for group in self.plan.groups:
             if group.name and not self._sizes[group.name]:
                 message = f'group "{group.name}" selects nobody; look at its "where" or "entities"'
-                self._group_failures.setdefault(group.name, Failure(Reason.CONFIG, message))
+                self.group_failures.setdefault(group.name, Failure(Reason.CONFIG, message))
 
     def _read_sizes(self) -> list[Row]:
         masks = self.statements().masks
@@ -224,7 +239,7 @@ class Source:
         for group in self.plan.groups:
             if group.where is not None and (problem := flaw(group.where, self._database.kind)):
                 message = f'group "{group.name}": its "where" must be one expression by itself: {problem}'
-                self._group_failures[group.name] = Failure(Reason.CONFIG, message)
+                self.group_failures[group.name] = Failure(Reason.CONFIG, message)
             else:
                 good.append(msgspec.structs.replace(group, bit=len(good)))
         self.plan = msgspec.structs.replace(self.plan, groups=tuple(good))
@@ -238,7 +253,7 @@ class Source:
                     self._database.rows(self.statements().masks.attempt(group))
             except Refused as refused:
                 message = f'group "{group.name}": {refused}'
-                self._group_failures[group.name] = Failure(Reason.CONFIG, message)
+                self.group_failures[group.name] = Failure(Reason.CONFIG, message)
             else:
                 good.append(msgspec.structs.replace(group, bit=len(good)))
         if len(good) == len(self.plan.groups):
@@ -262,7 +277,7 @@ class Source:
                 if name not in found:
                     hint = nearest(name, known)
                     message = f'group "{group.name}": no entity is called "{name}"' + (f"; {hint}" if hint else "")
-                    self._group_failures[group.name] = Failure(Reason.CONFIG, message)
+                    self.group_failures[group.name] = Failure(Reason.CONFIG, message)
 
     def _known(self, passes: Passes) -> Known:
         """What else is known by now, with what was found about rejected values and those who lack a field."""
@@ -276,7 +291,7 @@ class Source:
             tuple(periods),
             frozenset(present),
             self._sizes,
-            self._group_failures,
+            self.group_failures,
             self._latest,
             rejections,
             self.names.names_of(self._database, examples),

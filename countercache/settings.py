@@ -149,7 +149,7 @@ class SourceSettings(Base, frozen=True, kw_only=True):
 
 
 class GroupSettings(Base, frozen=True, kw_only=True):
-    """A named part of a source's entities: give `where` or `entities`. The group `all` is always there."""
+    """A part of a source's entities: give `where`, `entities` or `group_by`. The group `all` is always there."""
 
     # The name of a `[sources.NAME]`.
     source: str
@@ -158,6 +158,8 @@ class GroupSettings(Base, frozen=True, kw_only=True):
     where: str | None = None
     # The names of its members.
     entities: tuple[str, ...] | None = None
+    # A column of the table that `where` is about: each value that it has becomes a group of that name.
+    group_by: str | None = None
 
 
 class Format(Base, frozen=True, kw_only=True):

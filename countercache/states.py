@@ -310,15 +310,23 @@ _ENDED = {
 def configured_cells(settings: Settings, known: Collection[CellId], counters: Iterable[str] = ()) -> Iterator[CellId]:
     """The cells that `counters` (none given: all) are configured to have, in the order of the file.
 
-    A counter over each period has those that are `known` by now, or while there are none the placeholder `each`.
+    A counter over each period has those that are `known` by now, or while there are none the placeholder `each`; a
+    group with `group_by` stands for the known groups that are not configured, or for itself while there are none.
     """
+    by_value = {name for name, group in settings.groups.items() if group.group_by is not None}
+    groups: dict[str, dict[str, None]] = {}
     labels: dict[tuple[str, str], list[str]] = {}
     for cell in sorted(known):
+        if cell.group != ALL and cell.group not in settings.groups:
+            groups.setdefault(cell.counter, {})[cell.group] = None
         if cell.period not in (EACH, LATEST, ALL):  # the latter two are from before it was over each period
             labels.setdefault((cell.counter, cell.group), []).append(cell.period)
     for counter in counters or settings.counters:
         of = settings.counters[counter]
+        names: dict[str, None] = {}
         for group in of.groups if of.sql is None else (ALL,):
+            names |= groups.get(counter, {group: None}) if group in by_value else {group: None}
+        for group in names:
             periods: Iterable[str] = of.periods if of.sql is None else (ALL,)
             if periods == EACH:
                 periods = labels.get((counter, group)) or (EACH,)

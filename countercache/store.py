@@ -76,6 +76,13 @@ class Written(msgspec.Struct, frozen=True):
     held: Mapping[CellId, Failure] = {}
 
 
+class Vanished(msgspec.Struct, frozen=True):
+    """A stored cell of a group or period that the database no longer has, and the plain keys that only it publishes."""
+
+    cell: CellId
+    keys: tuple[str, ...] = ()
+
+
 class Remark(msgspec.Struct, frozen=True):
     """What somebody should know of a counter that succeeded: `slow`, or values that were `rejected`, in words."""
 
@@ -111,10 +118,12 @@ def write(
     entries: Sequence[Publication],
     done: Sequence[str] = (),
     *,
+    vanished: Sequence[Vanished] = (),
     remarks: Sequence[Remark] = (),
     backoff: Backoff | None = None,
 ) -> Written:
-    """Stores how cells ended, values and failures, and that the counters `done` have ended with them.
+    """Stores how cells ended, values and failures, and that the counters `done` have ended with them; the cells that
+    `vanished` are removed.
 
     A value replaces all that was stored of its cell; a failure stays beside the last value, and with `backoff` puts the
     next attempt off where it is one of many in a row. `remarks` are for the log. The same entries may be written again
@@ -138,7 +147,9 @@ def write(
             lease.fence,
             lease.name,
             lease.who,
-            msgspec.json.encode(_document(keys, chunk, done if last else (), remarks, backoff)).decode(),
+            msgspec.json.encode(
+                _document(keys, chunk, done if last else (), vanished if last else (), remarks, backoff)
+            ).decode(),
             keys.keep,
         )
         if answer[0] != "written":
@@ -196,17 +207,22 @@ def status(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterab
 
 
 def _document(
-    keys: Keys, entries: Sequence[Publication], done: Sequence[str], remarks: Sequence[Remark], backoff: Backoff | None
+    keys: Keys,
+    entries: Sequence[Publication],
+    done: Sequence[str],
+    vanished: Sequence[Vanished],
+    remarks: Sequence[Remark],
+    backoff: Backoff | None,
 ) -> dict[str, Any]:
     """What the script `write` is given."""
     real = (entry.computed.cell for entry in entries if entry.computed.cell.period != EACH)
-    replaced = dict.fromkeys(CellId(cell.counter, cell.group, EACH) for cell in real)
+    replaced = [Vanished(cell) for cell in dict.fromkeys(CellId(cell.counter, cell.group, EACH) for cell in real)]
     document = {
         "cells": [
             _failure(keys, entry, failure) if (failure := entry.computed.failure) else _value(keys, entry)
             for entry in entries
         ],
-        "drop": [(keys.cell(cell), member(cell)) for cell in replaced],
+        "drop": [(keys.cell(each.cell), member(each.cell), each.keys) for each in (*replaced, *vanished)],
         "done": done,
         "failed": _told(entries),
         "remarks": [

@@ -90,9 +90,10 @@ def _mixed(database: Database, settings: Settings, source: Source) -> Iterator[t
     if mine.entities is not None:
         return
     for group in source.plan.groups:
-        if settings.groups[group.name].where is None:
+        configured = settings.groups.get(group.name)  # none has the name of a value
+        if configured is None or configured.where is None:
             continue
-        ((count,),) = database.rows(mixed_sql(database.kind, mine.table, mine.entity, group.where or ""))
+        ((count,),) = database.rows(mixed_sql(database.kind, mine.table, mine.entity, configured.where))
         if count:
             entities = "1 entity" if count == 1 else f"{count:,} entities"
             rows = f"its condition holds for some rows of {entities} and not for others"

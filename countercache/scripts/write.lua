@@ -9,7 +9,8 @@
 --              have, fresh: µs it stays fresh, publish: [[key, value, time to live in ms or 0], …],
 --              hold: {share: by which it may differ from the stored value, value, display, advice: what to do}}
 --           | {key, member, counter, label, reason, error, counts: whether it is the counter's own failure}]
---   drop     [[key, member], …] placeholders that real cells replace
+--   drop     [[key, member, [plain key, …]], …] placeholders that real cells replace, and cells of groups and periods
+--              that the database no longer has
 --   done     [counter, …] that have ended with these cells
 --   failed   [[category, action, message, [counter, …]], …] for the log, as far as they are stored here
 --   remarks  [[action, message, [counter, …]], …] likewise, of those that succeeded
@@ -120,10 +121,11 @@ for _, cell in ipairs(document.cells) do
     redis.call('SADD', KEYS[4], cell.member)
   end
 end
-for _, placeholder in ipairs(document.drop) do
-  if standing(placeholder[1]) ~= 'newer' then
-    redis.call('DEL', placeholder[1])
-    redis.call('SREM', KEYS[4], placeholder[2])
+for _, cell in ipairs(document.drop) do
+  local key, member, published = unpack(cell)
+  if standing(key) ~= 'newer' then
+    redis.call('DEL', key, unpack(published))
+    redis.call('SREM', KEYS[4], member)
   end
 end
 for _, counter in ipairs(document.done) do

@@ -47,13 +47,14 @@ def follow(directory: Path, database: str, env: dict[str, str]) -> list[str]:
 
 
 def write_settings(file: Path, text: str) -> None:
-    """The whole file; or its source in place of the one that is there."""
+    """The whole file; or its tables in place of those of the same name that are there, and beside the others."""
     if text.startswith("[databases"):
         file.write_text(text, encoding="utf-8")
         return
-    before = file.read_text(encoding="utf-8")
-    after = re.sub(r"^\[sources\.debt\]\n(?:[^\[\n].*\n)*", lambda _: text, before, count=1, flags=re.MULTILINE)
-    assert after != before
+    after = file.read_text(encoding="utf-8")
+    for table in re.findall(r"^\[[^\n]*\]\n(?:[^\[\n].*\n)*", text, flags=re.MULTILINE):
+        header = re.escape(table.partition("\n")[0])
+        after = re.sub(rf"^{header}\n(?:[^\[\n].*\n)*", "", after, flags=re.MULTILINE) + "\n" + table
     file.write_text(after, encoding="utf-8")
 
 
@@ -70,7 +71,7 @@ def test_from_a_published_file_to_the_first_total(
         url = variables["DATABASE_URL"] = request.getfixturevalue("make_database")("")
         variables["COUNTERCACHE_DATABASES__MAIN__URL"] = url
     promised = follow(tmp_path, database, environment(PATH=":".join(path), **variables))
-    assert len(promised) == 3
+    assert len(promised) == 4
     assert "no numeric column for a field" in promised[0]
     assert "are not numbers" in promised[1]
     assert promised[2] == FIRST_TOTAL

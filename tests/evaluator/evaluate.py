@@ -142,7 +142,8 @@ class Evaluation:
         for name in mine.get("groups", (ALL,)):
             settings = configured.get(name, {})
             names = self.source.by_value(settings["group_by"]) if "group_by" in settings else {name: None}
-            if not names or (names.keys() & {ALL, *configured, *found} and "group_by" in settings):
+            others = {taken for taken, other in found.items() if other.get("group_by") != settings.get("group_by")}
+            if not names or ("group_by" in settings and names.keys() & {ALL, *configured, *others}):
                 raise NoValue(CONFIG)
             found |= dict.fromkeys(names, settings)
         return found

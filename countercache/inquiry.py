@@ -47,16 +47,19 @@ def dry_run(settings: Settings, request: Request) -> PlanResult:
 
 def check(settings: Settings) -> CheckResult:
     """Look whether what the configuration names is there: in every database, and whether Redis answers."""
-    heard = ask(settings, every_database(settings), CHECK, CHECK_TIMEOUT, "auto")
     checks: list[Check] = []
     codes: set[int] = set()
-    try:
-        reach_redis(settings)
-    except RedisError as error:
-        checks.append(Check("redis", ok=False, message=str(error)))
-        codes.add(error.exit_code)
-    else:
-        checks.append(Check("redis", ok=True, message="answers"))
+
+    def meanwhile() -> None:
+        try:
+            reach_redis(settings)
+        except RedisError as error:
+            checks.append(Check("redis", ok=False, message=str(error)))
+            codes.add(error.exit_code)
+        else:
+            checks.append(Check("redis", ok=True, message="answers"))
+
+    heard = ask(settings, every_database(settings), CHECK, CHECK_TIMEOUT, "auto", meanwhile)
     for database, reports in heard.items():
         for report in reports:
             if isinstance(report, Checked):

@@ -41,10 +41,11 @@ def change(generation: int) -> str:
     return f"UPDATE figure SET value = base + {1000 * generation}"
 
 
-def database(kind: str, *, name: str, url: str, lock_timeout: str) -> str:
+def database(kind: str, *, name: str, url: str, lock_timeout: str, slow: bool = True) -> str:
     """The part of a configuration that is about one database: its sources and counters."""
     suffix = "" if name == "main" else f"-{name}"
-    return _DATABASE.format(name=name, url=url, suffix=suffix, lock_timeout=lock_timeout, **_SLOW[kind])
+    text = _DATABASE + _SLOW_SOURCE if slow else _DATABASE
+    return text.format(name=name, url=url, suffix=suffix, lock_timeout=lock_timeout, **_SLOW[kind])
 
 
 _SUMS = {
@@ -100,13 +101,6 @@ entity = "entity"
 field = "field"
 period = "period"
 value = "value"
-[sources.slow{suffix}]
-database = "{name}"
-table = "slow_figure"
-entity = "entity"
-field = "field"
-period = "period"
-value = "value"
 [counters.total{suffix}]
 source = "figures{suffix}"
 formula = "a + b"
@@ -117,9 +111,6 @@ formula = "a / b"
 [counters.sum{suffix}]
 database = "{name}"
 sql = "{sum}"
-[counters.slow{suffix}]
-source = "slow{suffix}"
-formula = "a + b"
 [counters.endless{suffix}]
 database = "{name}"
 sql = "{endless}"
@@ -136,4 +127,16 @@ sql = "{huge}"
 [counters.broken{suffix}]
 database = "{name}"
 sql = "SELECT 1 FROM no_such_table"
+"""
+_SLOW_SOURCE = """
+[sources.slow{suffix}]
+database = "{name}"
+table = "slow_figure"
+entity = "entity"
+field = "field"
+period = "period"
+value = "value"
+[counters.slow{suffix}]
+source = "slow{suffix}"
+formula = "a + b"
 """

@@ -194,13 +194,13 @@ class Site:
     def _proxy(self, port: int) -> Proxy:
         return self._closing.enter_context(Proxy(port))
 
-    def configure(self, *, lock_timeout: str = "10s", login: str = "") -> None:
-        """Write the configuration; `login` is `user:password@` for Redis."""
+    def configure(self, *, lock_timeout: str = "10s", login: str = "", slow: bool = True) -> None:
+        """Write the configuration; `login` is `user:password@` for Redis. Not `slow`: without the slow source."""
         proxy = self.redis_proxy
         url = f"redis://{login}127.0.0.1:{proxy.port if proxy else self.valkey.port}/0"
         text = _CONFIG.format(namespace=self.namespace, redis=url, lease=LEASE, timeout=TIMEOUT)
         for name in self.databases:
-            text += figures.database(self.kind, name=name, url=self._url(), lock_timeout=lock_timeout)
+            text += figures.database(self.kind, name=name, url=self._url(), lock_timeout=lock_timeout, slow=slow)
         self.path.write_text(text, encoding="utf-8")
         self.settings: Settings = config.load(self.path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 from tests.faults.figures import FORMULAS
@@ -59,13 +60,29 @@ def test_redis_cannot_be_reached(trial: Trial) -> None:
 def test_a_server_that_only_takes_connections_is_not_well(trial: Trial) -> None:
     """`doctor` and `config check` wait for an answer, once: they say within 2 s that Redis cannot be reached."""
     proxy = _redis(trial)
+    trial.site.configure(slow=False)  # they look at what the database has, too, and take the time that it takes
     proxy.mode = trial.rng.choice((Mode.HOLD, Mode.SILENT, Mode.RESET))
     for arguments in (("doctor",), ("config", "check")):
         result = trial.ended(trial.site.start(*arguments), 1, 2, 5)
         assert result.seconds < ANSWERS + LOAD, f"promise F: {arguments} took {result.seconds:.2f} s"
         assert "cannot be reached" in result.out, result.out
         assert " answers" not in result.out, result.out
-    proxy.calm()
+    trial.site.calm()
+    trial.recovers()
+
+
+@injections("network", 2, proxied=("redis",))
+def test_redis_is_looked_at_beside_the_databases(trial: Trial) -> None:
+    """While a database takes its time, `doctor` and `config check` ask Redis: their waits do not add up."""
+    site, proxy = trial.site, _redis(trial)
+    with site.table_locked():
+        for arguments in (("doctor",), ("config", "check")):
+            before = proxy.connections
+            run = site.start(*arguments)
+            until(lambda: proxy.connections > before or not run.running, why="Redis is asked")  # noqa: B023 - called here
+            assert run.running, f"{arguments} did not wait for the table: {run.wait()}"
+            run.signal(signal.SIGTERM)
+            trial.ended(run, 128 + signal.SIGTERM)
     trial.recovers()
 
 

@@ -220,11 +220,19 @@ DOCTOR = DoctorResult(
         ),
         Finding(
             "cron",
-            "crontab",
-            Health.UNKNOWN,
-            "what a crontab says cannot be seen from here",
-            "cron looks for …",
+            "schedule",
+            Health.WARNING,
+            "the last run ended 2d ago, and since then values have passed their fresh_for",
+            "cron looks for commands in /usr/bin:/bin, and for a configuration in …",
             "in the crontab: */15 * * * * /opt/site/venv/bin/countercache warmup --quiet --ok-if-locked",
+        ),
+        Finding(
+            "redis",
+            "state",
+            Health.UNKNOWN,
+            "Redis at db:6379/0 refuses a command: User site has no permissions to run the 'info' command",
+            "version, role, memory and persistence could not be looked at",
+            "allow its user INFO",
         ),
         Finding(
             "redis",

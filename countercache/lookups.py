@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import FromClause, Select
+from sqlalchemy import ColumnElement, FromClause, Select
 
 from countercache.expressions import literal, reference
 from countercache.masks import column, enclosed, listed, relation, text
@@ -32,31 +32,47 @@ def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:
     return text(query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys])), kind)
 
 
+def more_sql(kind: str, table: str, limit: int) -> str:
+    """A row if a table has more than so many."""
+    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table)))
+    return text(query.limit(sa.literal_column("1")).offset(sa.literal_column(str(limit))), kind)
+
+
 def unlisted_sql(kind: str, table: str, name: str, lookup: Lookup, limit: int) -> str:
-    """How many rows of a table have a key in a column that the lookup table does not list, counted up to a limit."""
-    key, place = column(None, lookup.key), column("f", name)
-    known = sa.select(key).select_from(relation(split_name(lookup.table))).where(key.is_not(None), *listed(lookup))
-    rows: Select[Any] = sa.select(sa.literal_column("1").label("n")).select_from(relation(split_name(table)).alias("f"))
-    rows = rows.where(place.is_not(None), place.not_in(known)).limit(sa.literal_column(str(limit)))
-    return text(sa.select(sa.func.count()).select_from(rows.subquery("u")), kind)
+    """How many rows, among so many of a table, have a key in a column that the lookup table does not list."""
+    key, place, known = column(None, lookup.key), column("u", "k"), column("l", "k")
+    some = _some(table, [column("f", name).label("k")], limit).subquery("u")
+    keys = sa.select(key.label("k")).select_from(relation(split_name(lookup.table)))
+    keys = keys.where(key.is_not(None), *listed(lookup))
+    # A join, since PostgreSQL would go through all of a large list for each row to see that a key is NOT IN it.
+    rows = some.outerjoin(keys.subquery("l"), place == known)
+    query = sa.select(sa.func.count()).select_from(rows).where(place.is_not(None), known.is_(None))
+    return text(query, kind)
 
 
 def doubles_sql(kind: str, table: str, names: Iterable[str], limit: int) -> str:
     """A row if, among so many rows, two have the same keys in all of these columns."""
     places = [column("f", name) for name in names]
-    some = sa.select(*places).select_from(relation(split_name(table)).alias("f"))
-    some = some.where(*(place.is_not(None) for place in places)).limit(sa.literal_column(str(limit)))
-    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(some.subquery("f")).group_by(*places)
+    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(_some(table, places, limit).subquery("f"))
+    query = query.where(*(place.is_not(None) for place in places)).group_by(*places)
     return text(query.having(sa.func.count() > sa.literal_column("1")).limit(sa.literal_column("1")), kind)
 
 
-def mixed_sql(kind: str, table: str, entity: str, where: str) -> str:
-    """How many entities have rows for which a condition holds, and others for which it does not."""
-    key = column(None, entity)
+def mixed_sql(kind: str, table: str, entity: str, where: str, limit: int) -> str:
+    """How many entities have, among so many rows, some for which a condition holds and others for which it does not."""
     flag = sa.case((enclosed(where), sa.literal_column("1")), else_=sa.literal_column("0"))
-    some = sa.select(key.label("k")).select_from(relation(split_name(table))).where(key.is_not(None)).group_by(key)
-    some = some.having(sa.func.max(flag) > sa.func.min(flag))
-    return text(sa.select(sa.func.count()).select_from(some.subquery("m")), kind)
+    some = sa.select(column(None, entity).label("k"), flag.label("flag")).select_from(relation(split_name(table)))
+    rows = some.limit(sa.literal_column(str(limit))).subquery("u")
+    key, of = column("u", "k"), column("u", "flag")
+    mixed = sa.select(key).select_from(rows).where(key.is_not(None)).group_by(key)
+    mixed = mixed.having(sa.func.max(of) > sa.func.min(of))
+    return text(sa.select(sa.func.count()).select_from(mixed.subquery("m")), kind)
+
+
+def _some(table: str, places: Sequence[ColumnElement[Any]], limit: int) -> Select[Any]:
+    """Columns of so many rows of a table, called `f`. A condition does not belong in here: it would read on."""
+    figures = relation(split_name(table)).alias("f")
+    return sa.select(*places).select_from(figures).limit(sa.literal_column(str(limit)))
 
 
 def repeated_sql(kind: str, lookup: Lookup) -> str:

@@ -1,7 +1,7 @@
 """What `config check` warns of: a configuration that is right and may do something that nobody expects of it.
 
-Values and doubles are looked for in a sample. Unlisted keys and mixed conditions may read the whole table, within the
-time that the check has.
+All of it is looked for in a sample, so that a check does not take as long as a run. Messages with amounts say so where
+the table has more rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from countercache.database import Database
 from countercache.figures import read_example
-from countercache.lookups import doubles_sql, mixed_sql, unlisted_sql
+from countercache.lookups import doubles_sql, mixed_sql, more_sql, unlisted_sql
 from countercache.reading import Source
 from countercache.rejections import Rejection, rejected_message
 from countercache.results import Check
@@ -68,7 +68,7 @@ def _unlisted(database: Database, source: Source) -> Iterator[str]:
             continue
         ((count,),) = database.rows(unlisted_sql(database.kind, mine.table, column, lookup, SAMPLE))
         if count:
-            amount = f"{SAMPLE:,} rows or more" if count == SAMPLE else "1 row" if count == 1 else f"{count:,} rows"
+            amount = f"{_sample(database, source)}{'1 row' if count == 1 else f'{count:,} rows'}"
             yield f"{amount} of {mine.table} of {what} that {lookup.table} does not list: not counted anywhere"
 
 
@@ -93,8 +93,14 @@ def _mixed(database: Database, settings: Settings, source: Source) -> Iterator[t
         configured = settings.groups.get(group.name)  # none has the name of a value
         if configured is None or configured.where is None:
             continue
-        ((count,),) = database.rows(mixed_sql(database.kind, mine.table, mine.entity, configured.where))
+        ((count,),) = database.rows(mixed_sql(database.kind, mine.table, mine.entity, configured.where, SAMPLE))
         if count:
             entities = "1 entity" if count == 1 else f"{count:,} entities"
-            rows = f"its condition holds for some rows of {entities} and not for others"
+            rows = f"{_sample(database, source)}its condition holds for some rows of {entities} and not for others"
             yield group.name, f"{rows}: all their figures are in the group"
+
+
+def _sample(database: Database, source: Source) -> str:
+    """What a message begins with where not all rows were looked at."""
+    table = source.names.facts.settings.table
+    return f"in a sample of {SAMPLE:,} rows, " if database.rows(more_sql(database.kind, table, SAMPLE)) else ""

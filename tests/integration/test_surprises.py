@@ -78,6 +78,36 @@ def test_a_condition_holds_for_some_rows_of_an_entity(make_tables: Callable[[str
     assert found[1].startswith("its condition holds for some rows of 1 entity and not for others")
 
 
+SAMPLE = "in a sample of 10,000 rows, "
+EMPTY = """
+INSERT INTO figure SELECT NULL, NULL, NULL, NULL, NULL
+    FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i FROM n) AS rows;
+"""
+"""As many rows as are looked at."""
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize(
+    ("row", "source", "expected"),
+    [
+        ("(9, 'England', 'debt', 2, '2')", LISTED, f"{SAMPLE}1 row of figure of an entity that council does not list"),
+        ("(1, 'England', 'debt', 9, '2')", LISTED, f"{SAMPLE}1 row of figure of a period that year does not list"),
+        ("(2, 'Wales', 'debt', 2, '3')", None, f"{SAMPLE}its condition holds for some rows of 1 entity and not for"),
+        ("(1, 'England', 'debt', 1, '2')", LISTED, "figure has several values of one entity in one period"),
+    ],
+)
+def test_only_a_sample_is_looked_at(
+    make_tables: Callable[[str], str], row: str, source: dict[str, Any] | None, expected: str, seen: bool
+) -> None:
+    """Amounts in the first rows of a large table are told as of a sample; the rows behind these are not read, be what
+    is looked for in none of them.
+    """
+    insert = f"INSERT INTO figure VALUES {row};"
+    found = warnings(make_tables(f"{TABLES} {insert} {EMPTY}" if seen else f"{TABLES} {EMPTY} {insert}"), source)
+    assert len(found) == seen
+    assert all(message.startswith(expected) for _, message in found)
+
+
 def test_an_average_of_all_periods(make_tables: Callable[[str], str]) -> None:
     """It is one of each entity in each period."""
     url = make_tables(TABLES)

@@ -16,7 +16,8 @@ from countercache.states import Cell, CellId, Event, Failure, Lock, Progress, St
 
 class CellView(msgspec.Struct, frozen=True):
     """A cell with its name and its state at one moment. `cell` is `None` while nothing is stored of it. `retry_in` are
-    the seconds for which the circuit breaker puts its next attempt off.
+    the seconds for which the circuit breaker puts its next attempt off. `by_period`: its coverage counts an entity once
+    in each period.
     """
 
     id: CellId
@@ -26,6 +27,7 @@ class CellView(msgspec.Struct, frozen=True):
     cell: Cell | None
     age: float | None
     retry_in: float | None = None
+    by_period: bool = False
 
 
 class RunView(msgspec.Struct, frozen=True):

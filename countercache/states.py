@@ -332,3 +332,9 @@ def configured_cells(settings: Settings, known: Collection[CellId], counters: It
                 periods = labels.get((counter, group)) or (EACH,)
             for period in periods:
                 yield CellId(counter, group, period)
+
+
+def by_period(settings: Settings, cell: CellId) -> bool:
+    """Whether a cell is of all periods, of a source that has any."""
+    source = settings.counters[cell.counter].source
+    return cell.period == ALL and source is not None and settings.sources[source].period is not None

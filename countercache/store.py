@@ -35,6 +35,7 @@ from countercache.states import (
     Lock,
     Reason,
     State,
+    by_period,
     configured_cells,
     derive,
     digits,
@@ -104,13 +105,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     locks: tuple[Lock, ...]
     attempts: Mapping[str, Attempt]
 
-    def view(self, cell_id: CellId, name: str) -> CellView:
-        """A cell with its state; `name` is what people call its counter."""
+    def view(self, cell_id: CellId, name: str, *, by_period: bool = False) -> CellView:
+        """A cell with its state; `name` is what people call its counter, `by_period` as in `CellView`."""
         cell = self.cells.get(cell_id)
         state, failure = derive(cell, cell_id.counter, self.locks, self.attempts, self.now)
         age = None if cell is None or cell.computed_at is None else max(0.0, self.now - cell.computed_at)
         retry_in = cell.next_attempt - self.now if cell and state is State.ERROR and cell.next_attempt else 0.0
-        return CellView(cell_id, name, state, failure, cell, age, retry_in if retry_in > 0 else None)
+        return CellView(cell_id, name, state, failure, cell, age, retry_in if retry_in > 0 else None, by_period)
 
 
 def write(
@@ -191,7 +192,10 @@ def read(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable
 def status(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable[str] = ()) -> StatusResult:
     """The state of the configured cells of `counters` (none given: of all), and every run in flight."""
     seen = read(client, keys, settings, counters)
-    views = (seen.view(id_, settings.counters[id_.counter].name or id_.counter) for id_ in seen.ids)
+    views = (
+        seen.view(id_, settings.counters[id_.counter].name or id_.counter, by_period=by_period(settings, id_))
+        for id_ in seen.ids
+    )
     runs = (
         RunView(
             lock.name,

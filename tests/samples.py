@@ -92,7 +92,8 @@ def view(
         next_attempt=NOW + 120 if failure else None,
     )
     age = None if value is None else 200.25
-    return CellView(cell.id, name or counter.replace("-", " ").capitalize(), state, failure, cell, age)
+    shown = name or counter.replace("-", " ").capitalize()
+    return CellView(cell.id, shown, state, failure, cell, age, by_period=period == "all")
 
 
 def never(counter: str, group: str = "all", period: str = "latest", state: State = State.PENDING) -> CellView:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from countercache.commands import to_type
 from countercache.redact import redact
-from countercache.states import ALL, Category, State
+from countercache.states import Category, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,7 +117,7 @@ def coverage(value: Coverage | None) -> str:
 
 def covered(view: CellView) -> str:
     """What is counted in the coverage, where that is not entities: those of all periods are `entity-periods`."""
-    return "entity-periods" if view.id.period == ALL and view.cell and view.cell.coverage else ""
+    return "entity-periods" if view.by_period and view.cell and view.cell.coverage else ""
 
 
 def display_value(view: CellView) -> str:

@@ -14,6 +14,7 @@ from countercache.breaker import Backoff
 from countercache.connection import Keys, cell_of, member
 from countercache.errors import LockLost
 from countercache.publish import Published
+from countercache.render import text
 from countercache.states import CellId, Computed, Coverage, Failure, Progress, Reason
 from countercache.store import Publication
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
@@ -287,6 +288,17 @@ def test_status_shows_runs_and_ages(side: Side) -> None:
     assert [(view.name, view.id.period) for view in found.cells] == [("Debt", "latest"), ("Debt", "all")]
     assert found.cells[0].age is None
     assert 0 <= (found.cells[1].age or 0) < 5
+
+
+@pytest.mark.parametrize(("period", "shown"), [("p", ["", "8/12 entity-periods"]), (None, ["", ""])])
+def test_coverage_is_by_period_where_there_are_periods(side: Side, period: str | None, shown: list[str]) -> None:
+    """Of all periods; in a source without any, the same numbers are entities."""
+    source = msgspec.structs.replace(side.settings.sources["figures"], period=period)
+    settings = msgspec.structs.replace(side.settings, sources={"figures": source})
+    cells = [CellId("debt", "all", each) for each in ("latest", "all")]
+    found = [Computed(id_, id_.period, Decimal(1), coverage=Coverage(8, 12)) for id_ in cells]
+    store.write(side.acquire(), [Publication(each) for each in found])
+    assert [text.remarks(view) for view in store.status(side.client, side.keys, settings, ["debt"]).cells] == shown
 
 
 def test_failures_are_in_the_log(side: Side) -> None:

@@ -19,11 +19,11 @@ LATEST, EACH = "latest", "each"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cell becomes: a value, or the reason why it has none. `labels` are the spellings that its period has."""
+    """What a cell becomes: a value, or the reason why it has none. `label` is that of its period, if there is one."""
 
     value: Fraction | None = None
     reason: str | None = None
-    labels: frozenset[str] = frozenset()
+    label: str = ""
     previous: Fraction | None = None
     change: Fraction | None = None
     coverage: tuple[int, int] | None = None
@@ -103,6 +103,8 @@ class Evaluation:
         if counter in above or counter not in self.counters:
             raise NoValue(CONFIG)
         for name in names(self.formulas[counter]):
+            if name in self.source.names_used_twice:
+                raise NoValue(CONFIG)
             if self.field(name) is None:
                 self.check(name, (*above, counter))
 
@@ -155,21 +157,21 @@ class Evaluation:
         if mine.get("periods") != EACH:
             return _words(mine)
         found = [period for period in self.source.periods if period.id in self.source.with_values]
-        if any(period.spellings & {ALL, LATEST, EACH} for period in found):
+        if any(period.label in {ALL, LATEST, EACH} for period in found):
             raise NoValue(CONFIG)
         if not found:
             raise NoValue(NO_FIGURES)
-        return [min(period.spellings) for period in found]
+        return [period.label for period in found]
 
     def cell(self, counter: str, name: str, group: Mapping[str, Any], word: str) -> Outcome:
         """One cell."""
-        period, absent, rejected = None, None, 0
+        period, absent, rejected, label = None, None, 0, ""
         try:
             self.check(counter)
             period = self.meant(counter, word)
-            labels = period.spellings if period else frozenset({ALL})
+            label = period.label if period else ALL
         except NoValue as error:
-            labels, absent = frozenset(), error
+            absent = error
         try:
             members = self.source.members(name, group)
             if absent:
@@ -178,9 +180,9 @@ class Evaluation:
             rejected = self.count_rejected(counter, scope)
             value = self.value(counter, scope)
         except NoValue as error:
-            return Outcome(reason=error.reason, labels=labels, rejected=rejected)
+            return Outcome(reason=error.reason, label=label, rejected=rejected)
         previous, change = self.compared(counter, members, period, value)
-        return Outcome(value, None, labels, previous, change, self.coverage(counter, scope), rejected)
+        return Outcome(value, None, label, previous, change, self.coverage(counter, scope), rejected)
 
     def meant(self, counter: str, word: str) -> Period | None:
         """The period that a word means; `None` is all of them."""
@@ -331,7 +333,8 @@ class Evaluation:
         share = Fraction(self.own(counter, "min_coverage", "50%").removesuffix("%")) / 100
         failing = {use.field for use in uses if use.rejected == "fail"}
         single = [{use.field} for use in uses if use.missing != "zero"]
-        together = {use.field for use in uses if use.missing == "zero"}
+        # "One that follows another rule as well is counted by itself."
+        together = {use.field for use in uses}.difference(*single)
 
         def reported(fields: Collection[Hashable], period: Period) -> int:
             """How many figures, of all entities; where rejected values fail the cell they count as reported."""

@@ -112,13 +112,19 @@ class Evaluation:
         """A setting that stands at a source, and at a counter where that one differs."""
         return self.counters[counter].get(key, self.defaults.get(key, default))
 
-    def uses(self, counter: str) -> Iterator[Use]:
-        """The fields of a counter's formula, other counters' formulas written out."""
-        missing, rejected = self.counters[counter].get("missing", "skip"), self.own(counter, "rejected", "fail")
+    def uses(self, counter: str, *, entities: bool = False, complete: bool = False) -> Iterator[Use]:
+        """The fields of a counter's formula, other counters' formulas written out.
+
+        Every field of a `complete` one is required. One that is used over `entities` lends but its formula.
+        """
+        mine = self.counters[counter]
+        complete = complete or (not entities and mine.get("complete", False))
+        entities = entities or mine.get("over") == "entities"
+        missing, rejected = "skip" if complete else mine.get("missing", "skip"), self.own(counter, "rejected", "fail")
         for name in names(self.formulas[counter]):
             field = self.field(name)
             if field is None:
-                yield from self.uses(name)
+                yield from self.uses(name, entities=entities, complete=complete)
             else:
                 yield Use(field, missing, rejected)
 
@@ -214,10 +220,7 @@ class Evaluation:
             return None, None
         if mine.get("format", {}).get("percent"):
             return previous, to_tenths((value - previous) * 100)
-        try:
-            return previous, to_tenths(quotient((value - previous) * 100, abs(previous)))
-        except NoValue:
-            return previous, None
+        return previous, to_tenths((value - previous) * 100 / abs(previous)) if previous else None
 
     # Rejected values
 
@@ -333,7 +336,7 @@ class Evaluation:
         share = Fraction(self.own(counter, "min_coverage", "50%").removesuffix("%")) / 100
         failing = {use.field for use in uses if use.rejected == "fail"}
         single = [{use.field} for use in uses if use.missing != "zero"]
-        # "One that follows another rule as well is counted by itself."
+        # Counted together are those that follow "only" `zero`.
         together = {use.field for use in uses}.difference(*single)
 
         def reported(fields: Collection[Hashable], period: Period) -> int:
@@ -385,7 +388,7 @@ def _pairs(scope: Scope) -> list[tuple[Hashable, Hashable]]:
 
 
 def to_tenths(change: Fraction) -> Fraction:
-    """A change as it is shown, half away from zero."""
+    """A change "rounded to one decimal, half away from zero"."""
     tenths = Fraction(int(abs(change) * 10 + Fraction(1, 2)), 10)
     return -tenths if change < 0 else tenths
 

@@ -117,7 +117,9 @@ class Draw:
                 "size": self.maybe_null(str(at)),
                 "starts": self.maybe_null(f"'20{at:02}-04-01'" if table.columns.get("starts") == "date" else f"'{at}'"),
             }
-            table.rows.append([key, name, *(others[column] for column in list(table.columns)[2:])])
+            table.rows.append(
+                [key, "NULL" if self.chance(0.02) else name, *(others[column] for column in list(table.columns)[2:])]
+            )
         if self.chance(0.1):
             table.rows.append(["NULL", literal("nobody"), *["NULL"] * (len(table.columns) - 2)])
         if self.chance(0.03):

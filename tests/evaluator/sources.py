@@ -55,7 +55,7 @@ class Source:
         self._names: dict[str, Hashable | None] = {}
         self.names_used_twice = self._names_used_twice("fields")
         if self._names_used_twice("periods"):
-            # "Two periods of one name are an error of every counter of the source."
+            # "Two periods of one name are an error of every counter too."
             raise NoValue("config")
         self._entity_of = self._keys("entities", settings["entity"])
         period = settings.get("period")
@@ -163,7 +163,7 @@ class Source:
         if found is None:
             return None
         listed = self._named("fields", found)
-        # "Neither of two fields of one name counts."
+        # "Of two fields of one name neither counts."
         return None if listed in self.names_used_twice else ("unnamed", found) if listed is None else ("named", listed)
 
     @property
@@ -228,7 +228,8 @@ class Source:
             table = self._table
             key = names = table.column(self._settings["entity"])
         if "where" in settings:
-            values = chosen(self._place, table.name, key.name, settings["where"])
+            narrowed = self._settings["entities"].get("where", "1 = 1") if "entities" in self._lookups else "1 = 1"
+            values = chosen(self._place, table.name, key.name, f"({settings['where']}) AND ({narrowed})")
             found = {key.key(Stored(value, None)) for value in values if value is not None}
         else:
             found = set()
@@ -280,7 +281,7 @@ class Source:
         spellings: dict[Hashable, set[str]] = {}
         for row in rows:
             spellings.setdefault(name.key(row[name.name]), set()).add(row[name.name].text or "")
-        # "Its label is the first of them by their bytes", which is the order of characters' numbers too.
+        # "Its label is the one that comes first byte by byte", which is the order of code points.
         return [Period(id_, min(texts)) for id_, texts in spellings.items()]
 
     def period(self, label: str) -> Period | None:

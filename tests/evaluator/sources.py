@@ -164,7 +164,7 @@ class Source:
             return None
         listed = self._named("fields", found)
         # "Of two fields of one name neither counts."
-        return None if listed in self.names_used_twice else ("unnamed", found) if listed is None else ("named", listed)
+        return None if listed is None or listed in self.names_used_twice else ("named", listed)
 
     @property
     def without_fields(self) -> bool:

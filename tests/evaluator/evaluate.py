@@ -134,6 +134,7 @@ class Evaluation:
         """The cells of one counter."""
         mine = self.counters[counter]
         try:
+            self.check(counter)
             words, groups = self.words(mine), self.groups(mine)
         except NoValue as error:
             return _failed(self.settings, counter, mine, error.reason)
@@ -173,7 +174,6 @@ class Evaluation:
         """One cell."""
         period, absent, rejected, label = None, None, 0, ""
         try:
-            self.check(counter)
             period = self.meant(counter, word)
             label = period.label if period else ALL
         except NoValue as error:

@@ -135,7 +135,7 @@ class Evaluation:
         mine = self.counters[counter]
         try:
             self.check(counter)
-            words, groups = self.words(mine), self.groups(mine)
+            groups, words = self.groups(mine), self.words(mine)
         except NoValue as error:
             return _failed(self.settings, counter, mine, error.reason)
         return {

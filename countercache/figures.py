@@ -117,13 +117,14 @@ class Figures:
 
     def example(self, field: str | None) -> str:
         """Whose value it is and how it begins, for `read_example`: in hexadecimal, since an SQLite file may hold text
-        that is no UTF-8.
+        that is no UTF-8, with an x before it if it is a blob.
         """
         texts = (reference("f", self._facts.settings.entity), self._raw(field))
         if self._postgres:
             whose, value = (f"encode(convert_to(left({text}::text, {_SHOWN}), 'UTF8'), 'hex')" for text in texts)
         else:
             whose, value = (f"hex(substr(CAST({text} AS BLOB), 1, {_SHOWN}))" for text in texts)
+            value = f"CASE typeof({texts[1]}) WHEN 'blob' THEN 'x' ELSE '' END || {value}"
         return f"{whose} || ' ' || {value}"
 
     def _raw(self, field: str | None) -> str:
@@ -171,6 +172,7 @@ class Figures:
 
 
 def read_example(text: str) -> tuple[str, str]:
-    """The entity's key and the value of an example."""
-    whose, value = (bytes.fromhex(part).decode(errors="replace") for part in text.split(" "))
-    return whose, value
+    """The entity's key and the value of an example; a blob is written as in SQL, such as x'31'."""
+    whose, value = text.split(" ")
+    shown = f"x'{value[1:].lower()}'" if value.startswith("x") else bytes.fromhex(value).decode(errors="replace")
+    return bytes.fromhex(whose).decode(errors="replace"), shown

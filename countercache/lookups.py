@@ -15,13 +15,15 @@ from countercache.tables import Column, Key, split_name
 
 
 def lookup_sql(kind: str, lookup: Lookup) -> str:
-    """Key and name of each row of a lookup table that has both, in its order (without one: that of the names)."""
+    """Key and name of each row of a lookup table that has both, in its order; without one, and where two rows have the
+    same, in that of the names.
+    """
     key, name = column(None, lookup.key), column(None, lookup.name)
     shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
     query = sa.select(*shown).select_from(relation(split_name(lookup.table)))
     query = query.where(key.is_not(None), name.is_not(None), *listed(lookup))
-    order = column(None, lookup.order).nulls_first() if lookup.order else column(None, lookup.name)
-    return text(query.order_by(order, key), kind)
+    order = [column(None, lookup.order).nulls_first()] if lookup.order else []
+    return text(query.order_by(*order, column(None, lookup.name), key), kind)
 
 
 def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:

@@ -170,7 +170,8 @@ class Source:
         fold = Fold(self.plan, self._known(passes), self._parts)
         duration = time.monotonic() - self._began
         for counter in counters:
-            if counter in self.plan.wanted:
+            # One that failed may be among them, for the value that others use.
+            if counter in self.plan.wanted and counter not in self.plan.failures:
                 cells = tuple(fold.cells(counter, duration))
                 yield Finished(counter, cells=cells) if cells else Finished(counter, failure=self._no_periods())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -11,6 +12,9 @@ from countercache.settings import Numbers
 from countercache.textnumbers import suggestion, written
 
 _LISTED_FIELDS = 3
+
+_BLOB = re.compile(r"x'[0-9a-f]*'")
+"""A blob as `figures.read_example` writes it."""
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -39,7 +43,7 @@ def rejected_message(
     parts = [
         f"{each.rejected} of {each.values} values of {field}{where if field == worst[0] else ''} "
         f"{'is not a number' if each.rejected == 1 else 'are not numbers'}, "
-        f"such as {shown(each.example)} ({names.get(each.entity, each.entity)})"
+        f"such as {_written(each.example)} ({names.get(each.entity, each.entity)})"
         for field, each in ((field, rejections[field]) for field in worst[:_LISTED_FIELDS])
     ]
     if len(worst) > _LISTED_FIELDS:
@@ -49,10 +53,15 @@ def rejected_message(
 
 def cure(example: str, numbers: Numbers | None) -> str:
     """What to write into the configuration. `numbers` is the field's spelling, if its values are texts."""
-    likely = suggestion(example, numbers) if numbers else None
+    likely = suggestion(example, numbers) if numbers and not _BLOB.fullmatch(example) else None
     spell = ""
     if numbers and likely:
         spell = (
             f"{written(likely)} at the source {'reads it' if likely.null == numbers.null else 'takes it for none'}, "
         )
     return f'{spell}rejected = "skip" leaves such values out'
+
+
+def _written(example: str) -> str:
+    """An example in quotes; a blob without them."""
+    return shown(example).strip('"') if _BLOB.fullmatch(example) else shown(example)

@@ -204,8 +204,9 @@ class Statements:
         """Of each field the three columns of `_examined`, of so many rows."""
         places = {self._settings.entity, self._settings.field, *self._periods, *map(self._values.column, fields)}
         some = sa.select(*(column("f", name) for name in sorted(filter(None, places)))).select_from(self._figures)
-        some = some.where(*self._conditions(fields, whole=True)).limit(sa.literal_column(str(rows)))
-        return self._text(sa.select(*self._examined(fields)).select_from(some.subquery("f")))
+        some = some.limit(sa.literal_column(str(rows)))  # without a condition, which would read on until rows meet it
+        examined = sa.select(*self._examined(fields)).select_from(some.subquery("f"))
+        return self._text(examined.where(*self._conditions(fields, whole=True)))
 
     def _examined(self, fields: Sequence[str]) -> list[ColumnElement[Any]]:
         """How many values there are of each field, how many of them are rejected, and an example (see `Figures`)."""

@@ -212,13 +212,15 @@ def spelled(rng: random.Random, spelling: Mapping[str, Any]) -> str:
     prefix, suffix = spelling.get("prefix", ""), spelling.get("suffix", "")
     sign = rng.choice(("", "", "", "-", "+"))
     if prefix and rng.random() < 0.7:
-        number = rng.choice((f"{sign}{prefix}{number}", f"{prefix}{sign}{number}", f"{sign}{prefix} {number}"))
+        gap = rng.choice(("", "", " ", "\t"))
+        forms = (f"{sign}{prefix}{gap}{number}", f"{prefix}{gap}{sign}{number}", f"{sign}{gap}{prefix}{number}")
+        number = rng.choice(forms)
     else:
         number = sign + number
     if suffix and rng.random() < 0.7:
         number += rng.choice(("", " ")) + suffix
-    if spelling.get("negative") and not sign and rng.random() < 0.4:
-        number = f"({number})"
+    if spelling.get("negative") and (not sign or rng.random() < 0.1) and rng.random() < 0.4:
+        number = rng.choice((f"({number})", f"({number})", f"( {number} )"))
     if spelling.get("null") and rng.random() < 0.2:
-        number = rng.choice(spelling["null"])
+        number = rng.choice((*spelling["null"], spelling["null"][0].upper()))
     return rng.choice(("", "", " ")) + number + rng.choice(("", "", " ", "\n"))

@@ -70,8 +70,7 @@ def _compare(expected: Cells, results: Results) -> Iterator[str]:
         yield f"the job ended with {results.ended}"
         return
     seen = set()
-    for spelled, computed in results.cells.items():
-        key = _among(expected, spelled)
+    for key, computed in results.cells.items():
         outcome = expected.get(key)
         seen.add(key)
         if outcome is None:
@@ -86,20 +85,12 @@ def _compare(expected: Cells, results: Results) -> Iterator[str]:
             yield f"{key} is missing\n    expected {_wanted(outcome)}\n    its counter failed with {failure}"
 
 
-def _among(expected: Cells, key: tuple[str, str, str]) -> tuple[str, str, str]:
-    """The key of an expected cell: of a period with several spellings any may stand in a cell of `each`."""
-    if key in expected:
-        return key
-    labelled = (each for each in expected if each[:2] == key[:2] and key[2] in expected[each].labels)
-    return next(labelled, (*key[:2], "each"))
-
-
 def _differs(outcome: Outcome, computed: Computed) -> str:
     """In what a cell differs."""
     if computed.failure:
         if computed.failure.reason != outcome.reason:
             return "the reason"
-        return "label" if outcome.labels and computed.label not in outcome.labels and outcome.reason != CONFIG else ""
+        return "label" if outcome.label and computed.label != outcome.label and outcome.reason != CONFIG else ""
     found = {
         "value": (outcome.value, _exact(computed.value)),
         "previous": (outcome.previous, _exact(computed.previous)),
@@ -110,7 +101,7 @@ def _differs(outcome: Outcome, computed: Computed) -> str:
     if computed.value is not None and computed.value.is_signed() and not computed.value:
         return "a negative zero"
     wrong = [name for name, (mine, its) in found.items() if mine != its]
-    if computed.label not in outcome.labels:
+    if computed.label != outcome.label:
         wrong.append("label")
     return ", ".join(wrong)
 
@@ -128,10 +119,9 @@ def _decimal(value: Fraction | None) -> str:
 
 
 def _wanted(outcome: Outcome) -> str:
-    labels = " or ".join(map(repr, sorted(outcome.labels)))
     return _line(
         outcome.reason or _decimal(outcome.value),
-        labels,
+        repr(outcome.label),
         outcome.previous,
         outcome.change,
         outcome.coverage,

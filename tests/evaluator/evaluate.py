@@ -19,11 +19,11 @@ LATEST, EACH = "latest", "each"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cell becomes: a value, or the reason why it has none. `labels` are the spellings that its period has."""
+    """What a cell becomes: a value, or the reason why it has none. `label` is that of its period, if there is one."""
 
     value: Fraction | None = None
     reason: str | None = None
-    labels: frozenset[str] = frozenset()
+    label: str = ""
     previous: Fraction | None = None
     change: Fraction | None = None
     coverage: tuple[int, int] | None = None
@@ -103,6 +103,8 @@ class Evaluation:
         if counter in above or counter not in self.counters:
             raise NoValue(CONFIG)
         for name in names(self.formulas[counter]):
+            if name in self.source.names_used_twice:
+                raise NoValue(CONFIG)
             if self.field(name) is None:
                 self.check(name, (*above, counter))
 
@@ -110,13 +112,19 @@ class Evaluation:
         """A setting that stands at a source, and at a counter where that one differs."""
         return self.counters[counter].get(key, self.defaults.get(key, default))
 
-    def uses(self, counter: str) -> Iterator[Use]:
-        """The fields of a counter's formula, other counters' formulas written out."""
-        missing, rejected = self.counters[counter].get("missing", "skip"), self.own(counter, "rejected", "fail")
+    def uses(self, counter: str, *, entities: bool = False, complete: bool = False) -> Iterator[Use]:
+        """The fields of a counter's formula, other counters' formulas written out.
+
+        Every field of a `complete` one is required. One that is used over `entities` lends but its formula.
+        """
+        mine = self.counters[counter]
+        complete = complete or (not entities and mine.get("complete", False))
+        entities = entities or mine.get("over") == "entities"
+        missing, rejected = "skip" if complete else mine.get("missing", "skip"), self.own(counter, "rejected", "fail")
         for name in names(self.formulas[counter]):
             field = self.field(name)
             if field is None:
-                yield from self.uses(name)
+                yield from self.uses(name, entities=entities, complete=complete)
             else:
                 yield Use(field, missing, rejected)
 
@@ -126,7 +134,8 @@ class Evaluation:
         """The cells of one counter."""
         mine = self.counters[counter]
         try:
-            words, groups = self.words(mine), self.groups(mine)
+            self.check(counter)
+            groups, words = self.groups(mine), self.words(mine)
         except NoValue as error:
             return _failed(self.settings, counter, mine, error.reason)
         return {
@@ -155,21 +164,20 @@ class Evaluation:
         if mine.get("periods") != EACH:
             return _words(mine)
         found = [period for period in self.source.periods if period.id in self.source.with_values]
-        if any(period.spellings & {ALL, LATEST, EACH} for period in found):
+        if any(period.label in {ALL, LATEST, EACH} for period in found):
             raise NoValue(CONFIG)
         if not found:
             raise NoValue(NO_FIGURES)
-        return [min(period.spellings) for period in found]
+        return [period.label for period in found]
 
     def cell(self, counter: str, name: str, group: Mapping[str, Any], word: str) -> Outcome:
         """One cell."""
-        period, absent, rejected = None, None, 0
+        period, absent, rejected, label = None, None, 0, ""
         try:
-            self.check(counter)
             period = self.meant(counter, word)
-            labels = period.spellings if period else frozenset({ALL})
+            label = period.label if period else ALL
         except NoValue as error:
-            labels, absent = frozenset(), error
+            absent = error
         try:
             members = self.source.members(name, group)
             if absent:
@@ -178,9 +186,9 @@ class Evaluation:
             rejected = self.count_rejected(counter, scope)
             value = self.value(counter, scope)
         except NoValue as error:
-            return Outcome(reason=error.reason, labels=labels, rejected=rejected)
+            return Outcome(reason=error.reason, label=label, rejected=rejected)
         previous, change = self.compared(counter, members, period, value)
-        return Outcome(value, None, labels, previous, change, self.coverage(counter, scope), rejected)
+        return Outcome(value, None, label, previous, change, self.coverage(counter, scope), rejected)
 
     def meant(self, counter: str, word: str) -> Period | None:
         """The period that a word means; `None` is all of them."""
@@ -212,10 +220,7 @@ class Evaluation:
             return None, None
         if mine.get("format", {}).get("percent"):
             return previous, to_tenths((value - previous) * 100)
-        try:
-            return previous, to_tenths(quotient((value - previous) * 100, abs(previous)))
-        except NoValue:
-            return previous, None
+        return previous, to_tenths((value - previous) * 100 / abs(previous)) if previous else None
 
     # Rejected values
 
@@ -331,7 +336,8 @@ class Evaluation:
         share = Fraction(self.own(counter, "min_coverage", "50%").removesuffix("%")) / 100
         failing = {use.field for use in uses if use.rejected == "fail"}
         single = [{use.field} for use in uses if use.missing != "zero"]
-        together = {use.field for use in uses if use.missing == "zero"}
+        # Counted together are those that follow "only" `zero`.
+        together = {use.field for use in uses}.difference(*single)
 
         def reported(fields: Collection[Hashable], period: Period) -> int:
             """How many figures, of all entities; where rejected values fail the cell they count as reported."""
@@ -382,7 +388,7 @@ def _pairs(scope: Scope) -> list[tuple[Hashable, Hashable]]:
 
 
 def to_tenths(change: Fraction) -> Fraction:
-    """A change as it is shown, half away from zero."""
+    """A change "rounded to one decimal, half away from zero"."""
     tenths = Fraction(int(abs(change) * 10 + Fraction(1, 2)), 10)
     return -tenths if change < 0 else tenths
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.evaluator.cases import Case, Drawn
@@ -28,7 +28,7 @@ from tests.evaluator.places import quoted
 
 UNKNOWN = "no such name"
 WHERE = 0.15
-TWINS = 0.0
+TWINS = 0.1
 COUNTRIES = ("England", "Scotland", "Wales")
 
 
@@ -101,19 +101,25 @@ class Draw:
             self.translate(table)
         self.rng.shuffle(table.rows)
         self.tables.append(table)
-        return Part(column, column.keys[: len(rows)], [key.name for key in names.keys])
+        called = [key.name for key in names.keys]
+        if part != "entities":
+            # The configuration has to spell these names as the table does; now and then it does not.
+            called = [called[n] if self.chance(0.03) else written(names, name) for n, (_, name) in enumerate(rows)]
+        return Part(column, column.keys[: len(rows)], called)
 
     def list_keys(self, table: Drawn, rows: list[tuple[str, str]]) -> None:
         """The rows of a lookup table. Some keys of the source's column are orphans: they are not listed."""
         listed = [row for row in rows if not self.chance(0.15)] or rows[:1]
-        places = self.rng.sample(range(1, 10), len(listed))
+        places = self.rng.choices(range(1, 10), k=len(listed))  # two may have the same order
         for (key, name), at in zip(listed, places, strict=True):
             others = {
                 "country": self.maybe_null(literal(self.rng.choice(COUNTRIES))),
                 "size": self.maybe_null(str(at)),
                 "starts": self.maybe_null(f"'20{at:02}-04-01'" if table.columns.get("starts") == "date" else f"'{at}'"),
             }
-            table.rows.append([key, name, *(others[column] for column in list(table.columns)[2:])])
+            table.rows.append(
+                [key, "NULL" if self.chance(0.02) else name, *(others[column] for column in list(table.columns)[2:])]
+            )
         if self.chance(0.1):
             table.rows.append(["NULL", literal("nobody"), *["NULL"] * (len(table.columns) - 2)])
         if self.chance(0.03):
@@ -186,6 +192,8 @@ class Draw:
             table.rows.append([*keys, *figures, self.rng.choice(("'a'", "'b'", "NULL"))])
         if unique:
             table.more = f"UNIQUE ({', '.join(quoted(name) for name in list(table.columns)[: len(parts)])})"
+        if self.periods and "periods" not in self.source:
+            self.periods = as_labels(self.periods, [row[len(parts) - 1] for row in table.rows])
         self.tables.append(table)
 
     # Configuration
@@ -269,7 +277,7 @@ class Draw:
             return {"periods": "each"}
         if self.chance(0.2):
             return {}
-        labels = [*self.periods.names, UNKNOWN] if self.chance(0.1) else list(self.periods.names)
+        labels = [*dict.fromkeys(self.periods.names), *([UNKNOWN] if self.chance(0.1) else [])]
         chosen = self.rng.sample(["latest", "all", *labels], self.rng.randint(1, 3))
         return {"periods": chosen}
 
@@ -285,6 +293,25 @@ class Draw:
         left, sign = self.formula(others, depth - 1), rng.choice("+-*/+-")
         right = rng.choice(("2", "0.5", "100", "0")) if self.chance(0.15) else self.formula(others, depth - 1)
         return f"({left}) {sign} ({right})" if self.chance(0.5) else f"{left} {sign} {right}"
+
+
+def written(column: KeyColumn, sql: str) -> str:
+    """The text that a column of texts has for a literal."""
+    text = sql.removeprefix("'").removesuffix("'").replace("''", "'")
+    return text.rstrip() if column.type.startswith("char(") else text
+
+
+def as_labels(periods: Part, rows: Sequence[str]) -> Part:
+    """Periods that no table lists, called by the first of the spellings that occur."""
+    texts = all(
+        sql.startswith("'") and written(periods.column, sql).strip().lower() == key.name.lower()
+        for key in periods.keys
+        for sql in key.literals
+    )
+    if not texts:
+        return periods
+    found = [sorted(written(periods.column, sql) for sql in key.literals if sql in rows) for key in periods.keys]
+    return replace(periods, names=[of[0] if of else key.name for of, key in zip(found, periods.keys, strict=True)])
 
 
 def _named(name: str) -> str:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 BLANKS = " \t\r\n"
+GAP = " \t"
 LONGEST = 1000
 
 
@@ -43,10 +44,10 @@ def read_text(text: str, spelling: Mapping[str, Any]) -> Fraction | NoFigure:
     if len(text) > LONGEST:
         return NoFigure.REJECTED
     bracketed = spelling.get("negative") == "parentheses" and bare.startswith("(") and bare.endswith(")")
-    sign, bare = _sign_and_prefix(bare[1:-1].strip(BLANKS) if bracketed else bare, spelling.get("prefix", ""))
+    sign, bare = _sign_and_prefix(bare[1:-1] if bracketed else bare, spelling.get("prefix", ""))
     suffix = spelling.get("suffix", "")
     if suffix and bare.endswith(suffix):
-        bare = bare.removesuffix(suffix).rstrip(BLANKS)
+        bare = bare.removesuffix(suffix).rstrip(GAP)
     number = _unsigned(bare, spelling.get("thousands"), spelling.get("decimal", "."))
     if number is None or (bracketed and sign):
         return NoFigure.REJECTED
@@ -54,10 +55,10 @@ def read_text(text: str, spelling: Mapping[str, Any]) -> Fraction | NoFigure:
 
 
 def _sign_and_prefix(text: str, prefix: str) -> tuple[str, str]:
-    """The sign, and what follows: "spaces between or not, the sign before it or behind it"."""
+    """The sign, and what follows: "spaces or tabs between or not, the sign right before it, or behind it"."""
     sign, rest = _sign(text)
-    if prefix and rest.lstrip(BLANKS).startswith(prefix):
-        rest = rest.lstrip(BLANKS).removeprefix(prefix).lstrip(BLANKS)
+    if prefix and rest.startswith(prefix):
+        rest = rest.removeprefix(prefix).lstrip(GAP)
         if not sign:
             sign, rest = _sign(rest)
     return sign, rest

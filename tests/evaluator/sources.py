@@ -5,8 +5,11 @@ The sections "Figures", "Groups", "Periods" (but for the latest one, which is a 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -31,10 +34,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Period:
-    """A period and the spellings of its name that occur."""
+    """A period and its label."""
 
     id: Hashable
-    spellings: frozenset[str]
+    label: str
 
 
 class Source:
@@ -50,6 +53,10 @@ class Source:
                 given = settings[part]
                 self._lookups[part] = read_table(place, given["table"], declared, given.get("where", ""))
         self._names: dict[str, Hashable | None] = {}
+        self.names_used_twice = self._names_used_twice("fields")
+        if self._names_used_twice("periods"):
+            # "Two periods of one name are an error of every counter too."
+            raise NoValue("config")
         self._entity_of = self._keys("entities", settings["entity"])
         period = settings.get("period")
         self._period_key = self._keys("periods", period) if period else lambda _: ALL
@@ -59,6 +66,13 @@ class Source:
         self.periods = self._all_periods()
 
     # Keys and lookup tables
+
+    def _named(self, part: str, found: Hashable) -> str | None:
+        """The name that a lookup table gives to a key; `None` where it is NULL."""
+        table, key, name = self._lookup(part)
+        return next(
+            row[name.name].text for row in table.rows if row[key.name] != NULL and key.key(row[key.name]) == found
+        )
 
     def _lookup(self, part: str) -> tuple[Table, Column, Column]:
         """A lookup table, its column of keys and its column of names."""
@@ -79,6 +93,14 @@ class Source:
         known = {column.key(Stored(left, None)): key.key(Stored(right, None)) for left, right in pairs}
         known = {left: right for left, right in known.items() if right in keys}
         return lambda stored: None if stored.value is None else known.get(column.key(stored))
+
+    def _names_used_twice(self, part: str) -> set[str]:
+        """The names that a lookup table gives to more than one key."""
+        if part not in self._lookups:
+            return set()
+        table, key, name = self._lookup(part)
+        counts = Counter(row[name.name].text or "" for row in table.rows if NULL not in (row[key.name], row[name.name]))
+        return {text for text, count in counts.items() if count > 1}
 
     # Figures
 
@@ -140,11 +162,9 @@ class Source:
         found = self._field_key(row[name])
         if found is None:
             return None
-        table, key, names = self._lookup("fields")
-        listed = next(each for each in table.rows if each[key.name] != NULL and key.key(each[key.name]) == found)[
-            names.name
-        ]
-        return ("unnamed", found) if listed.value is None else names.key(listed)
+        listed = self._named("fields", found)
+        # "Of two fields of one name neither counts."
+        return None if listed is None or listed in self.names_used_twice else ("named", listed)
 
     @property
     def without_fields(self) -> bool:
@@ -163,7 +183,12 @@ class Source:
         if self._settings.get("layout", "long") == "wide":
             return ("text", name) if name in self._wide() else None
         column, stored = self._field_names()
-        return next((column.key(each) for each in stored if is_called(column, each, name)), None)
+        if "fields" in self._lookups:
+            # "The names that a lookup table gives are texts of people's": they are compared exactly.
+            return ("named", name) if any(each.text == name for each in stored) else None
+        return next(
+            (column.key(each) for each in stored if is_called(column, each, name) or _is_number(each, name)), None
+        )
 
     # Entities and groups
 
@@ -203,7 +228,8 @@ class Source:
             table = self._table
             key = names = table.column(self._settings["entity"])
         if "where" in settings:
-            values = chosen(self._place, table.name, key.name, settings["where"])
+            narrowed = self._settings["entities"].get("where", "1 = 1") if "entities" in self._lookups else "1 = 1"
+            values = chosen(self._place, table.name, key.name, f"({settings['where']}) AND ({narrowed})")
             found = {key.key(Stored(value, None)) for value in values if value is not None}
         else:
             found = set()
@@ -224,46 +250,48 @@ class Source:
         found = self._period_key(row[self._settings["period"]])
         if found is None or "periods" not in self._lookups:
             return found
-        table, key, names = self._lookup("periods")
-        listed = next(
-            each for each in table.rows if each[key.name].value is not None and key.key(each[key.name]) == found
-        )
-        return None if listed[names.name].value is None else names.key(listed[names.name])
+        return self._named("periods", found)
 
     def _all_periods(self) -> list[Period]:
         """All periods, the oldest first."""
         if "period" not in self._settings:
-            return [Period(ALL, frozenset({ALL}))]
+            return [Period(ALL, ALL)]
         if "periods" in self._lookups:
             table, key, name = self._lookup("periods")
             order = self._settings["periods"].get("order", name.name)
             rows = [row for row in table.rows if NULL not in (row[key.name], row[name.name])]
-            by, existing = table.column(order), {name.key(row[name.name]) for row in rows}
+            by = table.column(order)
+            rows.sort(key=lambda row: key.place(row[key.name]))
         else:
             name = by = self._table.column(self._settings["period"])
-            rows, existing = self._table.rows, self.with_values
+            rows = [
+                row
+                for row in self._table.rows
+                if row[name.name] != NULL and name.key(row[name.name]) in self.with_values
+            ]
 
         def place(row: Row) -> tuple[Any, ...]:
             # "A row without an order comes first"; where two have the same one, the names decide.
             first = (0, 0) if row[by.name].value is None else by.place(row[by.name])
             return (first, name.place(row[name.name]))
 
+        rows.sort(key=place)
+        if "periods" in self._lookups:
+            return [Period(label, label) for row in rows if (label := row[name.name].text)]
         spellings: dict[Hashable, set[str]] = {}
-        for row in sorted((row for row in rows if row[name.name].value is not None), key=place):
-            if (id_ := name.key(row[name.name])) in existing:
-                spellings.setdefault(id_, set()).add(row[name.name].text or "")
-        return [Period(id_, frozenset(texts)) for id_, texts in spellings.items()]
+        for row in rows:
+            spellings.setdefault(name.key(row[name.name]), set()).add(row[name.name].text or "")
+        # "Its label is the one that comes first byte by byte", which is the order of code points.
+        return [Period(id_, min(texts)) for id_, texts in spellings.items()]
 
     def period(self, label: str) -> Period | None:
-        """The period of that name."""
-        if "periods" in self._lookups:
-            _, _, name = self._lookup("periods")
-        else:
-            name = self._table.column(self._settings["period"])
-        for period in self.periods:
-            if label in period.spellings or name.text_key(label) == period.id:
-                return period
-        return None
+        """The period of that label, spelled exactly so."""
+        return next((period for period in self.periods if period.label == label), None)
+
+
+def _is_number(stored: Stored, name: str) -> bool:
+    """Whether a name is another way to write the number that is stored: 4.5 for 4.50."""
+    return isinstance(stored.value, Decimal) and bool(re.fullmatch(r"[0-9.]+", name)) and Decimal(name) == stored.value
 
 
 def is_called(column: Column, stored: Stored, name: str) -> bool:

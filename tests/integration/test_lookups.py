@@ -135,3 +135,39 @@ def test_a_period_without_an_order_is_the_oldest(url: str) -> None:
     assert values(results, "latest") == (10, 10)
     previous = [results.cell("totals", period=period).previous for period in ("latest", "2019", "unplaced")]
     assert previous == [1, 100, None]
+
+
+def test_periods_of_the_same_order_follow_their_names(url: str) -> None:
+    """Not their keys, which nobody sees."""
+    load(url, F + "CREATE TABLE year (id integer PRIMARY KEY, name text, place integer);", {
+        "year": [(1, "2021", 1), (2, "2020", 1), (3, "2019", 2)],
+        "f": [(1, 7, 1, 1), (1, 7, 2, 10), (1, 7, 3, 100)],
+    })  # fmt: skip
+    counters = both(formula='"7"', periods=("2019", "2020", "2021"), compare=True)
+    results = compute(settings(url, counters, periods=Lookup(table="year", order="place")))
+    previous = [results.cell("totals", period=period).previous for period in ("2020", "2021", "2019")]
+    assert previous == [None, 10, 1]
+
+
+def test_two_fields_of_one_name(url: str) -> None:
+    """A counter that uses it, itself or through others, has no value, and says why; the others have theirs."""
+    load(url, F + "CREATE TABLE topic (id integer PRIMARY KEY, name text);", {
+        "topic": [(1, "debt"), (2, "debt"), (3, "loans")],
+        "f": [(1, 1, 1, 1), (1, 2, 1, 10), (1, 3, 1, 100)],
+    })  # fmt: skip
+    counters = {
+        "first": counter("debt"),
+        "second": counter("first + 1"),
+        "third": counter("second + loans"),
+        "entities": counter("third", over=Over.ENTITIES),
+        "loans-only": counter("loans"),
+    }
+    of = settings(url, counters, fields=Lookup(table="topic"))
+    results = compute(of)
+    assert results.value("loans-only", period="all") == 100
+    said = 'field "debt": table "topic" has two rows named "debt"'
+    assert {name: failure.message for name, failure in results.failures.items()} == {
+        name: f"counter {name}, {said}" for name in ("first", "second", "third", "entities")
+    }
+    alone = compute(of, ["third"]).failures["third"]
+    assert (alone.reason, alone.message) == (Reason.CONFIG, f"counter third, {said}")

@@ -122,6 +122,21 @@ def test_text_that_cannot_be_decoded_is_no_number(tmp_path: Path, text: str, enc
         assert "2 of 4 values of a in 2001 are not numbers, such as" in failed.failure.message
 
 
+@pytest.mark.parametrize(
+    ("blob", "shown"), [("x'31'", "x'31'"), ("x'00ff'", "x'00ff'"), ("x'aa'", "x'aa'"), ("x''", "x''")]
+)
+def test_a_rejected_blob_is_shown_as_one(tmp_path: Path, blob: str, shown: str) -> None:
+    """Not as the text that it might hold, and without a spelling that would not help."""
+    path = tmp_path / "odd.db"
+    load(
+        f"sqlite:///{path}", FIGURES + f"DELETE FROM figure; INSERT INTO figure VALUES ('dee', 'a', 2001, {blob});", {}
+    )
+    failure = compute(sqlite_settings(path)).cell("totals").failure
+    assert failure
+    ending = 'rejected = "skip" leaves such values out'
+    assert failure.message == f"1 of 1 values of a in 2001 is not a number, such as {shown} (dee); {ending}"
+
+
 def test_text_that_cannot_be_decoded_in_columns(tmp_path: Path) -> None:
     """The same where each field has a column."""
     path = tmp_path / "odd.db"

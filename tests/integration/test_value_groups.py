@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from countercache.messages import CHECK, PLAN, Checked, Planned
-from countercache.settings import GroupSettings, Lookup, Settings
+from countercache.settings import GroupSettings, Lookup, Over, Settings
 from countercache.states import ALL, CellId, Reason
 from tests.computing import Results, compute, load, order
 from tests.sources import both, counter, settings, values
@@ -129,6 +129,19 @@ def test_a_group_that_cannot_be_made_fails_its_counters_alone(url: str, change: 
     assert results.value("other", "few", "all") == 1005
     (checks,) = [report for report in order(mine, task=CHECK) if isinstance(report, Checked) and len(report.checks) > 1]
     assert {check.subject for check in checks.checks if not check.ok} >= {"group country", "counter totals"}
+
+
+@pytest.mark.parametrize("over", [Over.TOTALS, Over.ENTITIES])
+def test_a_counter_whose_group_cannot_be_made_lends_its_value(url: str, over: Over) -> None:
+    """It fails, once, and has no cell besides; a counter in other groups that uses it is computed."""
+    load(url, TABLES + "UPDATE c SET country = NULL;", {})
+    counters = {"d-by-country": counter("d", groups=("country",), over=over), "twice": counter("d-by-country * 2")}
+    of = settings(url, counters, entities=Lookup(table="c", name="id"))
+    of.groups["country"] = GroupSettings(source="figures", group_by="country")
+    results = compute(of)
+    assert results.failures["d-by-country"].reason is Reason.CONFIG
+    assert set(results.cells) == {("twice", ALL, "all")}
+    assert results.value("twice", period="all") == 2236
 
 
 def test_a_dry_run_lists_the_groups_of_the_values(url: str) -> None:

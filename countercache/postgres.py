@@ -116,6 +116,7 @@ class Postgres(Database):
         self._connection = connection
         self._version = connection.info.server_version
         self._depth = 0
+        self._schemas: dict[str, None] = {}
 
     def begin(self) -> None:
         """Begin the transaction, with the limits that are set once."""
@@ -168,8 +169,8 @@ class Postgres(Database):
         """The one number of a query: at most two rows of it are taken off the wire."""
         word = _first_word(statement)
         self._limit(limit)
-        # Whoever wrote the query has tried it in the database's own time zone.
-        self._run("SET LOCAL timezone TO DEFAULT")
+        # Whoever wrote the query has tried it in the database's own time zone, and with its search path.
+        self._run("SET LOCAL timezone TO DEFAULT; SET LOCAL search_path TO DEFAULT")
         with self._errors(limit):
             cursor = self._connection.cursor()
             # Sent with parameters (none): the server then takes one statement and no more, so that it cannot end our
@@ -186,6 +187,7 @@ class Postgres(Database):
             description = cursor.description or []  # of a stream without a row there is none
             cast("Any", found).close()
         self._run(f"SET LOCAL {_IN_UTC}")
+        self._find_operators()
         types = [self._type_name(column.type_code) for column in description]
         if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
             value = values[0]
@@ -216,7 +218,9 @@ class Postgres(Database):
         oid, rows, blocks = found[0]
         columns: dict[str, Column] = {}
         in_order: set[str] = set()
-        for column, type_, base, required, collation, exact, correlation in self.rows(_COLUMNS.format(oid=oid)):
+        for column, type_, base, schema, required, collation, exact, correlation in self.rows(_COLUMNS.format(oid=oid)):
+            if schema != "pg_catalog":
+                self._schemas[schema] = None
             kind = _KINDS.get(base, Kind.OTHER)
             order = "integer" if kind is Kind.INTEGER else f"{_SORTS.get(base, base)} {collation}"
             columns[column] = Column(column, type_, kind, not required, order, exact=exact)
@@ -229,6 +233,7 @@ class Postgres(Database):
                 leading.add(names[0])
             if is_unique and None not in names:
                 unique.append(frozenset(names))
+        self._find_operators()
         return Table(
             tuple(name),
             columns,
@@ -240,6 +245,17 @@ class Postgres(Database):
             identity=str(oid),
             references=frozenset(self.rows(_REFERENCES.format(oid=oid))),
         )
+
+    def _find_operators(self) -> None:
+        """Let the server find the operators of the columns' types, such as citext, wherever they are installed.
+
+        Otherwise it would compare texts, while GROUP BY compares as the type does. What the path has stays first.
+        """
+        if self._schemas:
+            added = ", ".join('"' + schema.replace('"', '""') + '"' for schema in self._schemas)
+            literal = added.replace("'", "''")
+            path = f"concat_ws(', ', nullif(current_setting('search_path'), ''), '{literal}')"
+            self._run(f"SET LOCAL search_path TO DEFAULT; SELECT set_config('search_path', {path}, true)")
 
     def table_names(self) -> list[str]:
         """The tables and views of schemas that are not the system's."""
@@ -358,7 +374,7 @@ SELECT c.oid, CASE WHEN c.relkind = 'p' THEN (
 FROM pg_class c WHERE c.oid = to_regclass('{name}') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, -1), b.typname, a.attnotnull, a.attcollation,
+SELECT a.attname, format_type(a.atttypid, -1), b.typname, n.nspname, a.attnotnull, a.attcollation,
   (b.typtype = 'e' OR b.typname IN (
     'int2', 'int4', 'int8', 'text', 'varchar', 'bpchar', 'name', 'date', 'timestamp', 'timestamptz', 'bool', 'uuid'))
   AND coalesce((SELECT to_jsonb(c) ->> 'collisdeterministic' FROM pg_collation c WHERE c.oid = a.attcollation), 'true')
@@ -369,6 +385,7 @@ SELECT a.attname, format_type(a.atttypid, -1), b.typname, a.attnotnull, a.attcol
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid
 JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+JOIN pg_namespace n ON n.oid = b.typnamespace
 WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 _INDEXES = """

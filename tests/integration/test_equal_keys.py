@@ -19,7 +19,8 @@ from tests.sources import both, counter, settings, values
 
 BATCHES: list[int | str] = ["auto", 1, 2, 7]
 
-TYPES = ["citext", "TEXT COLLATE NOCASE", "STRING COLLATE NOCASE", "COLLATE NOCASE"]
+ELSEWHERE = '"It\'s site".citext'
+TYPES = ["citext", ELSEWHERE, "TEXT COLLATE NOCASE", "STRING COLLATE NOCASE", "COLLATE NOCASE"]
 
 
 class Place:
@@ -37,9 +38,11 @@ class Place:
 @pytest.fixture(params=TYPES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place for each type."""
+    make: Callable[[str], str] = request.getfixturevalue("make_database")
     if request.param == "citext":
-        make: Callable[[str], str] = request.getfixturevalue("make_database")
         return Place(make("CREATE EXTENSION citext;"), request.param)
+    if request.param == ELSEWHERE:  # in a schema that is not in the search path
+        return Place(make('CREATE SCHEMA "It\'s site"; CREATE EXTENSION citext SCHEMA "It\'s site";'), request.param)
     return Place(f"sqlite:///{tmp_path}/equal.db", request.param)
 
 

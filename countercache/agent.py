@@ -22,7 +22,7 @@ from countercache.guard import Guard
 from countercache.outcome import job_exit_code, run_exit_code, skipped_outcomes
 from countercache.results import JobOutcome, Skip, WarmupResult
 from countercache.settings import Settings
-from countercache.states import Event, Progress, State
+from countercache.states import Event, Progress, State, configured_cells
 
 if TYPE_CHECKING:
     from countercache.job import Job
@@ -89,11 +89,20 @@ def warmup(settings: Settings, request: Request, observer: Observer) -> WarmupRe
         from countercache import locks, store  # noqa: PLC0415
         from countercache.connection import Keys, open_redis  # noqa: PLC0415
         from countercache.job import Base, Job, Task  # noqa: PLC0415
+        from countercache.publish import Claims  # noqa: PLC0415
 
         redis, keys = open_redis(settings), Keys(settings.namespace, settings.events.keep)
         seen = store.read(redis, keys, settings, chain(*wanted.values()))
         wanted, skips = _to_try(request, wanted, seen)
-        base = Base(redis, keys, locks.this_owner(request.command), seen.known, observer.event)
+        base = Base(
+            redis,
+            keys,
+            locks.this_owner(request.command),
+            seen.known,
+            {id_: seen.cells[id_].label if id_ in seen.cells else id_.period for id_ in seen.ids if id_ in seen.known},
+            Claims(settings.publish, configured_cells(settings, seen.known)),
+            observer.event,
+        )
         timeout, size = request.timeout or settings.agent.timeout, request.batch_size or settings.agent.batch_size
         jobs = {
             database: Job(

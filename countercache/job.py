@@ -12,7 +12,7 @@ import random
 import shlex
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ from countercache.locks import Lease
 from countercache.messages import COMPUTE, Ended, Finished, Go, Progressed, decode_report, encode
 from countercache.outcome import job_exit_code, run_ended
 from countercache.percent import percent_text
-from countercache.publish import published
+from countercache.publish import Claims, published
 from countercache.results import CellView, CounterOutcome, JobOutcome
 from countercache.settings import CounterSettings, Settings
 from countercache.states import (
@@ -54,7 +54,7 @@ from countercache.states import (
     configured_cells,
     storable,
 )
-from countercache.vanished import vanished
+from countercache.vanished import outdated_keys, vanished
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -105,14 +105,17 @@ class Silence:
 
 
 class Base(msgspec.Struct, frozen=True):
-    """What the jobs of a run share: where the results go, who the run is, the cells that Redis has of it already (they
-    tell the periods of counters over each period), who hears of the run's events, and when Redis did not answer.
+    """What the jobs of a run share: where the results go, who the run is, the cells that Redis has already (`known` of
+    all counters, `labels` of the run's own, with their periods' names), which plain keys are whose, who hears of the
+    run's events, and when Redis did not answer.
     """
 
     redis: Redis
     keys: Keys
     owner: Owner
     known: frozenset[CellId]
+    labels: Mapping[CellId, str]
+    claims: Claims
     log: Callable[[Event], None] = locks.unheard
     silence: Silence = msgspec.field(default_factory=Silence)
 
@@ -153,7 +156,7 @@ class Job:
             case Progressed(progress):
                 self.progress = progress
             case Finished() as finished:
-                cells = tuple(map(storable, finished.cells))
+                cells = self._base.claims.take(finished.counter, tuple(map(storable, finished.cells)))
                 self._pending.append(msgspec.structs.replace(finished, cells=cells))
             case Ended(failure):
                 self._worker_done = True
@@ -307,7 +310,7 @@ class Job:
         remarks = [remark for finished in self._pending for remark in self._remarks(finished)]
         done = [finished.counter for finished in self._pending]
         computed = [finished.cells for finished in self._pending if not finished.failure]
-        gone = vanished(lease.client, lease.keys, self._settings, self._base.known, computed)
+        gone = vanished(self._settings, self._base.labels, computed)
         written = store.write(lease, entries, done, vanished=gone, remarks=remarks, backoff=self._backoff)
         self.finished.update({finished.counter: _with_held(finished, written) for finished in self._pending})
         self._pending.clear()
@@ -330,6 +333,7 @@ class Job:
             ids = configured_cells(self._settings, self._base.known, (finished.counter,))
             cells = tuple(Computed(id_, id_.period, failure=finished.failure) for id_ in ids)
         settings = self._settings.counters[finished.counter]
+        outdated = outdated_keys(self._settings.publish, self._base.labels, cells)
         for computed in cells:
             if computed.value is None:
                 yield store.Publication(computed)
@@ -337,7 +341,7 @@ class Job:
                 text = display(computed.value, settings.format)
                 keys = published(self._settings.publish, computed, text, time.time())
                 hold = None if self.task.accept else _hold(finished.counter, settings)
-                yield store.Publication(computed, text, settings.fresh_for, keys, hold)
+                yield store.Publication(computed, text, settings.fresh_for, keys, hold, outdated.get(computed.cell, ()))
 
     def _fail_rest(self, lease: Lease) -> None:
         """The counters that the worker did not finish get what stopped the job as their failure."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from countercache.settings import PublishSettings
-from countercache.states import LATEST, CellId, Computed
+from countercache.states import LATEST, CellId, Computed, Failure, Reason
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -36,6 +37,47 @@ def keys_of(settings: PublishSettings, cell: CellId, label: str) -> tuple[str, .
     """The keys of one cell; `label` is its period's own name."""
     labels = {cell.period, label} if cell.period == LATEST else {cell.period}
     return tuple(settings.key.format(counter=cell.counter, group=cell.group, period=each) for each in sorted(labels))
+
+
+class Claims:
+    """Which counters and groups the plain keys belong to: names that come from the database may give two cells one
+    key.
+    """
+
+    def __init__(self, settings: PublishSettings | None, stored: Iterable[CellId]) -> None:
+        """Starts from the cells that are stored."""
+        self._settings = settings
+        self._groups: dict[str, dict[str, set[str]]] = {}
+        by_counter: dict[str, list[tuple[CellId, str]]] = {}
+        for cell in stored:
+            by_counter.setdefault(cell.counter, []).append((cell, cell.period))
+        for counter, cells in by_counter.items():
+            self._replace(counter, cells)
+
+    def take(self, counter: str, cells: Sequence[Computed]) -> tuple[Computed, ...]:
+        """A counter has these cells now, and no others. Returns them; those have failed one of whose keys another group
+        or counter has too. Of one group, `latest` and the period that it is share a key rightly.
+        """
+        self._replace(counter, ((one.cell, one.label) for one in cells))
+        return tuple(one if one.value is None else self._checked(one) for one in cells)
+
+    def _replace(self, counter: str, cells: Iterable[tuple[CellId, str]]) -> None:
+        keys = self._groups[counter] = {}
+        if self._settings:
+            for cell, label in cells:
+                for key in keys_of(self._settings, cell, label):
+                    keys.setdefault(key, set()).add(cell.group)
+
+    def _checked(self, one: Computed) -> Computed:
+        cell = one.cell
+        for key in keys_of(self._settings, cell, one.label) if self._settings else ():
+            for counter, keys in self._groups.items():
+                others = keys.get(key, set()) - ({cell.group} if counter == cell.counter else set())
+                if others:
+                    message = f'its key "{key}" is also that of {counter} ({min(others)}); change "key" in [publish]'
+                    failure = Failure(Reason.CONFIG, message)
+                    return Computed(cell, one.label, duration=one.duration, failure=failure)
+        return one
 
 
 def _document(computed: Computed, value: str, display: str, now: float) -> str:

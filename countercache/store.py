@@ -60,7 +60,7 @@ class Hold(msgspec.Struct, frozen=True):
 class Publication(msgspec.Struct, frozen=True):
     """How one cell ended, ready to be stored: what was computed, and for a value its text, freshness and plain keys.
 
-    `fresh_for`: seconds until it is stale; none: never.
+    `fresh_for`: seconds until it is stale; none: never. `outdated`: plain keys that it publishes no more.
     """
 
     computed: Computed
@@ -68,6 +68,7 @@ class Publication(msgspec.Struct, frozen=True):
     fresh_for: float | None = None
     published: tuple[Published, ...] = ()
     hold: Hold | None = None
+    outdated: tuple[str, ...] = ()
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -297,6 +298,7 @@ def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
     document["publish"] = [
         (plain.key, plain.value, 0 if plain.ttl is None else max(1, int(plain.ttl * 1000))) for plain in entry.published
     ]
+    document["outdated"] = entry.outdated
     return document
 
 

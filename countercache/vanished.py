@@ -1,43 +1,46 @@
-"""Stored cells of groups and periods that the database no longer has: a run that computed the others removes them."""
+"""What a run removes: cells of groups and periods that the database lost, and keys of an older `latest`. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import redis
-
-from countercache import store
-from countercache.connection import Keys
 from countercache.publish import keys_of
-from countercache.settings import Settings
+from countercache.settings import PublishSettings, Settings
 from countercache.states import CellId, Computed, configured_cells
+from countercache.store import Vanished
 
 
 def vanished(
-    client: redis.Redis,
-    keys: Keys,
-    settings: Settings,
-    known: Collection[CellId],
-    computed: Iterable[Sequence[Computed]],
-) -> tuple[store.Vanished, ...]:
-    """Of the `known` cells of each computed counter those that it does not have now, with the plain keys that only
-    they publish. Takes a round trip where there are any. Raises `RedisError`.
+    settings: Settings, labels: Mapping[CellId, str], computed: Iterable[Sequence[Computed]]
+) -> tuple[Vanished, ...]:
+    """Of the cells that are stored of each computed counter those that it does not have now, with their plain keys.
+
+    `labels` are the stored cells with their periods' own names.
     """
-    gone: list[CellId] = []
-    kept: set[str] = set()
+    found: list[Vanished] = []
     for cells in computed:
         if not cells:
             continue
         now = {one.cell for one in cells}
-        before = configured_cells(settings, known, (cells[0].cell.counter,))
-        gone += (id_ for id_ in before if id_ in known and id_ not in now)
-        if settings.publish is not None:
-            kept.update(key for one in cells for key in keys_of(settings.publish, one.cell, one.label))
-    if not gone or settings.publish is None:
-        return tuple(store.Vanished(id_) for id_ in gone)
-    stored = store.cells(client, keys, gone)
-    labels = {id_: stored[id_].label if id_ in stored else id_.period for id_ in gone}
-    return tuple(
-        store.Vanished(id_, tuple(key for key in keys_of(settings.publish, id_, label) if key not in kept))
-        for id_, label in labels.items()
-    )
+        before = configured_cells(settings, labels.keys(), (cells[0].cell.counter,))
+        gone = [id_ for id_ in before if id_ in labels and id_ not in now]
+        kept = _keys(settings.publish, cells)
+        found += (Vanished(id_, _keys_apart(settings.publish, id_, labels[id_], kept)) for id_ in gone)
+    return tuple(found)
+
+
+def outdated_keys(
+    settings: PublishSettings | None, labels: Mapping[CellId, str], cells: Sequence[Computed]
+) -> dict[CellId, tuple[str, ...]]:
+    """The plain keys that cells of a counter no longer publish, since they are of another period by now."""
+    kept = _keys(settings, cells)
+    moved = (one.cell for one in cells if labels.get(one.cell, one.label) != one.label)
+    return {cell: keys for cell in moved if (keys := _keys_apart(settings, cell, labels[cell], kept))}
+
+
+def _keys(settings: PublishSettings | None, cells: Iterable[Computed]) -> set[str]:
+    return {key for one in cells for key in keys_of(settings, one.cell, one.label)} if settings else set()
+
+
+def _keys_apart(settings: PublishSettings | None, cell: CellId, label: str, kept: set[str]) -> tuple[str, ...]:
+    return tuple(key for key in keys_of(settings, cell, label) if key not in kept) if settings else ()

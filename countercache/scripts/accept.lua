@@ -15,5 +15,6 @@ for _, published in ipairs(held.publish) do
   local key, value, ttl = unpack(published)
   if ttl > 0 then redis.call('SET', key, value, 'PX', ttl) else redis.call('SET', key, value) end
 end
+if held.outdated and #held.outdated > 0 then redis.call('DEL', unpack(held.outdated)) end
 event(KEYS[2], 'info', 'counter', 'accepted', {'counter', ARGV[2], 'by', ARGV[3], 'message', ARGV[4]})
 return 'accepted'

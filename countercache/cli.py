@@ -140,7 +140,8 @@ def status(
     """Show values and states, and the runs in flight.
 
     A cell is calculating while a live run covers it, error when its last attempt failed or never ended, stale when it
-    is older than the counter's fresh_for, ready, or pending when it was never tried. Nothing is changed.
+    is older than the counter's fresh_for or the configuration has changed since, ready, or pending when it was never
+    tried. Nothing is changed.
     """
     if watch:
         from countercache import live  # noqa: PLC0415

@@ -22,6 +22,7 @@ from countercache import events, locks, store
 from countercache.breaker import backoff
 from countercache.commands import to_type
 from countercache.connection import Keys
+from countercache.definition import Definitions
 from countercache.display import display
 from countercache.durations import duration_text, rough_text
 from countercache.errors import (
@@ -135,6 +136,7 @@ class Job:
         self.failure: Failure | None = None
         self.finished: dict[str, Finished] = {}
         self._settings = settings
+        self._definitions = Definitions(settings)
         self._base = base
         self._worker = worker
         self._pending: list[Finished] = []
@@ -341,7 +343,8 @@ class Job:
                 text = display(computed.value, settings.format)
                 keys = published(self._settings.publish, computed, text, time.time())
                 hold = None if self.task.accept else _hold(finished.counter, settings)
-                yield store.Publication(computed, text, settings.fresh_for, keys, hold, outdated.get(computed.cell, ()))
+                gone, definition = outdated.get(computed.cell, ()), self._definitions.of(computed.cell)
+                yield store.Publication(computed, text, settings.fresh_for, keys, hold, gone, definition)
 
     def _fail_rest(self, lease: Lease) -> None:
         """The counters that the worker did not finish get what stopped the job as their failure."""

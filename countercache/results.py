@@ -17,7 +17,7 @@ from countercache.states import Cell, CellId, Event, Failure, Lock, Progress, St
 class CellView(msgspec.Struct, frozen=True):
     """A cell with its name and its state at one moment. `cell` is `None` while nothing is stored of it. `retry_in` are
     the seconds for which the circuit breaker puts its next attempt off. `by_period`: its coverage counts an entity once
-    in each period.
+    in each period. `redefined`: the configuration has changed since its value was computed.
     """
 
     id: CellId
@@ -28,6 +28,7 @@ class CellView(msgspec.Struct, frozen=True):
     age: float | None
     retry_in: float | None = None
     by_period: bool = False
+    redefined: bool = False
 
 
 class RunView(msgspec.Struct, frozen=True):
@@ -243,13 +244,14 @@ class PruneResult(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A cell whose value was held back: whether it is stored now, or a run has written the cell meanwhile, and why it
-    was held back.
+    """A cell whose value was held back: whether it is stored now, why it was held back, and why it was `left`, where it
+    was.
     """
 
     cell: CellId
     accepted: bool
     why: str
+    left: str = ""
 
 
 class AcceptResult(msgspec.Struct, frozen=True):
@@ -260,7 +262,7 @@ class AcceptResult(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """0, or 3 where a cell had changed meanwhile."""
+        """0, or 3 where a cell was left."""
         return EXIT_OK if all(each.accepted for each in self.cells) else EXIT_PARTIAL
 
 

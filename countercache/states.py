@@ -151,6 +151,7 @@ class Cell(msgspec.Struct, frozen=True):
     """A cell as Redis has it: the last good value, and beside it how the last attempt ended (`failure`; none: well).
 
     `fence` is that of the last accepted write. `fresh_until` is `None` for a counter without `fresh_for`.
+    `definition` is what the configuration said of the value (empty: a version stored it that did not record it).
     """
 
     id: CellId
@@ -172,6 +173,7 @@ class Cell(msgspec.Struct, frozen=True):
     failed_at: float | None = None
     failures: int = 0
     next_attempt: float | None = None
+    definition: str = ""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -274,9 +276,16 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 def derive(
-    cell: Cell | None, counter: str, locks: Iterable[Lock], attempts: Mapping[str, Attempt], now: float
+    cell: Cell | None,
+    counter: str,
+    locks: Iterable[Lock],
+    attempts: Mapping[str, Attempt],
+    now: float,
+    *,
+    redefined: bool = False,
 ) -> tuple[State, Failure | None]:
-    """The state of a cell (`None`: nothing is stored of it) and, for `error`, why.
+    """The state of a cell (`None`: nothing is stored of it) and, for `error`, why. `redefined`: its value was computed
+    under another configuration.
 
     An attempt that has not ended counts for each cell of its counter that it has not written yet. It is `calculating`
     as long as the very lease under which it began lives, and an error after.
@@ -291,7 +300,7 @@ def derive(
         return State.PENDING, None
     if cell.failure:
         return State.ERROR, cell.failure
-    if cell.fresh_until is not None and now >= cell.fresh_until:
+    if redefined or (cell.fresh_until is not None and now >= cell.fresh_until):
         return State.STALE, None
     return State.READY, None
 

@@ -7,7 +7,7 @@ cell, in two round trips however many there are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ import redis
 from countercache import connection
 from countercache.breaker import Backoff
 from countercache.connection import Keys, cell_of, integer, member, seconds, wrapped
+from countercache.definition import Definitions
 from countercache.events import short
 from countercache.locks import Lease, lock_of
 from countercache.owner import verdict
@@ -60,7 +61,8 @@ class Hold(msgspec.Struct, frozen=True):
 class Publication(msgspec.Struct, frozen=True):
     """How one cell ended, ready to be stored: what was computed, and for a value its text, freshness and plain keys.
 
-    `fresh_for`: seconds until it is stale; none: never. `outdated`: plain keys that it publishes no more.
+    `fresh_for`: seconds until it is stale; none: never. `outdated`: plain keys that it publishes no more. `definition`:
+    what the configuration says of it, as a digest.
     """
 
     computed: Computed
@@ -69,6 +71,7 @@ class Publication(msgspec.Struct, frozen=True):
     published: tuple[Published, ...] = ()
     hold: Hold | None = None
     outdated: tuple[str, ...] = ()
+    definition: str = ""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -96,7 +99,8 @@ class Remark(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """What Redis had at one moment (`now`, by its clock): the configured cells, and what tells their state.
 
-    `known` is every cell that is stored, also of counters that are no longer configured.
+    `known` is every cell that is stored, also of counters that are no longer configured. `definition_of` is what
+    the configuration says of a cell now, as a digest.
     """
 
     now: float
@@ -105,14 +109,19 @@ class Snapshot(msgspec.Struct, frozen=True):
     known: frozenset[CellId]
     locks: tuple[Lock, ...]
     attempts: Mapping[str, Attempt]
+    definition_of: Callable[[CellId], str]
 
     def view(self, cell_id: CellId, name: str, *, by_period: bool = False) -> CellView:
         """A cell with its state; `name` is what people call its counter, `by_period` as in `CellView`."""
         cell = self.cells.get(cell_id)
-        state, failure = derive(cell, cell_id.counter, self.locks, self.attempts, self.now)
+        # A version that recorded no definition may have stored it.
+        known = cell is not None and cell.value is not None and cell.definition
+        redefined = bool(known) and known != self.definition_of(cell_id)
+        state, failure = derive(cell, cell_id.counter, self.locks, self.attempts, self.now, redefined=redefined)
         age = None if cell is None or cell.computed_at is None else max(0.0, self.now - cell.computed_at)
         retry_in = cell.next_attempt - self.now if cell and state is State.ERROR and cell.next_attempt else 0.0
-        return CellView(cell_id, name, state, failure, cell, age, retry_in if retry_in > 0 else None, by_period)
+        retry = retry_in if retry_in > 0 else None
+        return CellView(cell_id, name, state, failure, cell, age, retry, by_period, redefined)
 
 
 def write(
@@ -187,6 +196,7 @@ def read(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable
         known=known,
         locks=locks,
         attempts={counter: _attempt(text) for counter, text in began.items()},
+        definition_of=Definitions(settings).of,
     )
 
 
@@ -282,6 +292,7 @@ def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
         "label": found.label,
         "note": short(found.note) or None,
         "duration": f"{found.duration:.6f}",
+        "definition": entry.definition or None,
     }
     document: dict[str, Any] = {
         "key": keys.cell(found.cell),
@@ -379,6 +390,7 @@ def _cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
         failed_at=_moment(fields.get("failed_at")),
         failures=integer(fields.get("failures")),
         next_attempt=_moment(fields.get("next_attempt")),
+        definition=fields.get("definition", ""),
     )
 
 

@@ -322,7 +322,7 @@ ACCEPTED = AcceptResult(
     "debt",
     (
         Accepted(CellId("debt", "all", "latest"), accepted=True, why="changed by -90.0 %, from £10 to £1"),
-        Accepted(CellId("debt", HOSTILE, "2019/20"), accepted=False, why=HOSTILE),
+        Accepted(CellId("debt", HOSTILE, "2019/20"), accepted=False, why=HOSTILE, left=HOSTILE),
     ),
 )
 NOTHING_TO_ACCEPT = AcceptResult("debt", ())

@@ -39,7 +39,8 @@ def examine(seen: Snapshot, settings: Settings, environ: Mapping[str, str]) -> I
         return
     age = max(0.0, seen.now - max(ended))
     last = f"the last run ended {duration_text(round(age))} ago"
-    if any(seen.view(id_, "").state is State.STALE for id_ in seen.ids):
+    views = (seen.view(id_, "") for id_ in seen.ids)
+    if any(view.state is State.STALE and not view.redefined for view in views):
         last += ", and since then values have passed their fresh_for"
     elif age <= _longest(settings):
         yield Finding(CRON, "schedule", Health.OK, last, why)

@@ -82,7 +82,12 @@ def _cells(views: Sequence[CellView]) -> Iterator[Finding]:
         why = "it is what the site shows"
         yield Finding(CELLS, "ready", Health.OK, f"{good} of {_count(len(views))} have a fresh value", why)
     yield from _failing(by_state.get(State.ERROR, ()))
-    if stale := by_state.get(State.STALE):
+    stale = by_state.get(State.STALE, ())
+    if changed := [view for view in stale if view.redefined]:
+        seen = f"{_count(len(changed))} of {_named(changed)}: the configuration has changed since"
+        why = "the site shows what the counter was before"
+        yield Finding(CELLS, "stale", Health.WARNING, seen, why, to_type("warmup --due"))
+    if stale := [view for view in stale if not view.redefined]:
         oldest = max(view.age or 0.0 for view in stale)
         seen = f"{_count(len(stale))} of {_named(stale)}, the oldest {_span(oldest)} old"
         why = "they are past their fresh_for: no run has computed them, so look whether cron still starts one"

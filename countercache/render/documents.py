@@ -296,7 +296,7 @@ def cell(view: results.CellView) -> Document:
             else None
         ),
         "rejected": stored.rejected if stored else 0,
-        "note": _short(stored.note) if stored and stored.note else None,
+        "note": _short(text.note(view)) or None,
         "computed_at": text.moment(stored.computed_at) if stored else None,
         "age_seconds": _seconds(view.age),
         "fresh_until": text.moment(stored.fresh_until) if stored else None,

@@ -145,9 +145,9 @@ def accept_lines(result: AcceptResult) -> Iterator[list[str]]:
 
 def accept_problems(result: AcceptResult) -> Iterator[str]:
     """What was left alone."""
-    for each in result.cells:
-        if not each.accepted:
-            yield f"{', '.join(_parts(each))}: left, since a run has written it meanwhile"
+    for left in dict.fromkeys(each.left for each in result.cells if not each.accepted):
+        cells = (f"{each.cell.group} {each.cell.period}" for each in result.cells if each.left == left)
+        yield f"{text.escape(result.counter)} ({text.listed(cells, 3)}): left, since {text.escape(left, 1000)}"
 
 
 def accept_document(result: AcceptResult) -> dict[str, Any]:

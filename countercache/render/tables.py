@@ -367,8 +367,8 @@ def _summary(views: Sequence[results.CellView], seconds: float | None = None) ->
         yield sentence("!", "yellow", f"values that are no numbers were left out of {text.listed(rejected)}")
     noted: dict[str, dict[str, None]] = {}
     for each in views:
-        if each.cell and each.cell.note:
-            noted.setdefault(each.cell.note, {})[each.id.counter] = None
+        if note := text.note(each):
+            noted.setdefault(note, {})[each.id.counter] = None
     for note, counters in noted.items():
         yield sentence("!", "yellow", f"{text.listed(counters)}: {text.escape(note, 1000)}")
 

@@ -228,9 +228,15 @@ def remarks(view: CellView) -> str:
         parts.append(f"{coverage(view.cell.coverage)} {covered(view)}")
     if view.cell and view.cell.rejected and not view.failure:
         parts.append(f"{count(view.cell.rejected, 'value')} left out: not a number")
-    if view.cell and view.cell.note:
-        parts.append(escape(view.cell.note, 1000))
+    if said := note(view):
+        parts.append(escape(said, 1000))
     return "; ".join(parts)
+
+
+def note(view: CellView) -> str:
+    """What is good to know of a value: what a newer period lacks, that the configuration has changed since."""
+    changed = ["the configuration has changed since"] if view.redefined else []
+    return "; ".join([*changed, view.cell.note] if view.cell and view.cell.note else changed)
 
 
 def put_off(view: CellView) -> str:

@@ -89,7 +89,7 @@ def test_what_a_run_has_replaced_is_not_accepted(side: Side) -> None:
     store.write(lease, [failure(USERS)], done=["users"])
     fence = seen.cells[USERS].fence
     answer = connection.run(
-        side.client, "accept", (side.keys.cell(USERS), side.keys.events), fence, "users", "ann", "", 1000
+        side.client, "accept", (side.keys.cell(USERS), side.keys.events), fence, "users", "ann", "", "", 1000
     )
     assert answer == "changed"
     assert look(side).value == 100

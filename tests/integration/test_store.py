@@ -429,7 +429,11 @@ def test_ten_thousand_cells_are_read_at_once(side: Side) -> None:
     lease = side.acquire()
     cells = [cell("each", f"{n:05}") for n in range(10_000)]
     changed = (Computed(id_, id_.period, computed.value, computed.previous, computed.change) for id_ in cells)
-    store.write(lease, [Publication(each, "£126.8B", fresh_for=900.0) for each in changed], done=["each"])
+    store.write(
+        lease,
+        [Publication(each, "£126.8B", fresh_for=900.0, definition="0123456789abcdef") for each in changed],
+        done=["each"],
+    )
     times = []
     for _ in range(3):
         before = time.process_time()

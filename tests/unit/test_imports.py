@@ -20,7 +20,7 @@ PACKAGE = Path(countercache.__file__).parent
 # The groups of modules, as docs/architecture.md has them, and which others each may import of.
 GROUPS = {
     "values": "globs spelling states results messages errors durations redact settings schema breaker percent "
-    "commands doctor doctor.clocks",
+    "commands definition doctor doctor.clocks",
     "config": "document environment convert checks config doctor.host",
     "formula": "formula",
     "compute": "tables textnumbers packing plan latest rejections fold",

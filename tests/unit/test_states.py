@@ -77,6 +77,13 @@ def test_the_state_of_a_cell(stored: Cell | None, locks: list[Lock], attempt: At
     assert (failure is not None) == (state is State.ERROR)
 
 
+def test_a_value_of_another_configuration_is_stale() -> None:
+    """However fresh it is; a failure and an attempt say more."""
+    assert derive(cell(fresh=NOW + 1), "debt", [], {}, NOW, redefined=True) == (State.STALE, None)
+    assert derive(cell(failure=BAD), "debt", [], {}, NOW, redefined=True) == (State.ERROR, BAD)
+    assert derive(cell(), "debt", [lock()], {"debt": Attempt(7)}, NOW, redefined=True) == (State.CALCULATING, None)
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_an_attempt_that_did_not_end_says_why(reason: Reason) -> None:
     """Whatever reason was recorded for a run's end is what its unwritten cells show, in words."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from countercache import frame
-from countercache.breaker import put_off, skipped_events
+from countercache.breaker import skipped_events
 from countercache.document import nearest
 from countercache.errors import ConfigError, LockHeld, RedisError, UsageError
 from countercache.guard import Guard
@@ -141,7 +141,7 @@ def _to_try(
     request: Request, wanted: Mapping[str, tuple[str, ...]], seen: Snapshot
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, Skip]]:
     """The counters of each database that the request is about, and those of them that the circuit breaker puts off."""
-    skips = {} if request.force else put_off(seen.ids, seen.cells, seen.now)
+    skips = {} if request.force else dict(seen.put_off)
     if not request.due:
         return dict(wanted), skips
     due = {id_.counter for id_ in seen.ids if seen.view(id_, "").state in _DUE}

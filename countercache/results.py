@@ -16,8 +16,8 @@ from countercache.states import Cell, CellId, Event, Failure, Lock, Progress, St
 
 class CellView(msgspec.Struct, frozen=True):
     """A cell with its name and its state at one moment. `cell` is `None` while nothing is stored of it. `retry_in` are
-    the seconds for which the circuit breaker puts its next attempt off. `by_period`: its coverage counts an entity once
-    in each period. `redefined`: the configuration has changed since its value was computed.
+    the seconds for which the circuit breaker puts the next attempt at its counter off. `by_period`: its coverage counts
+    an entity once in each period. `redefined`: the configuration has changed since its value was computed.
     """
 
     id: CellId

@@ -15,14 +15,14 @@ import msgspec
 import redis
 
 from countercache import connection
-from countercache.breaker import Backoff
+from countercache.breaker import Backoff, put_off
 from countercache.connection import Keys, cell_of, integer, member, seconds, wrapped
 from countercache.definition import Definitions
 from countercache.events import short
 from countercache.locks import Lease, lock_of
 from countercache.owner import verdict
 from countercache.publish import Published
-from countercache.results import CellView, RunView, StatusResult
+from countercache.results import CellView, RunView, Skip, StatusResult
 from countercache.settings import Settings
 from countercache.states import (
     EACH,
@@ -100,7 +100,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """What Redis had at one moment (`now`, by its clock): the configured cells, and what tells their state.
 
     `known` is every cell that is stored, also of counters that are no longer configured. `definition_of` is what
-    the configuration says of a cell now, as a digest.
+    the configuration says of a cell now, as a digest. `put_off` are the counters that the circuit breaker leaves alone.
     """
 
     now: float
@@ -110,6 +110,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     locks: tuple[Lock, ...]
     attempts: Mapping[str, Attempt]
     definition_of: Callable[[CellId], str]
+    put_off: Mapping[str, Skip]
 
     def view(self, cell_id: CellId, name: str, *, by_period: bool = False) -> CellView:
         """A cell with its state; `name` is what people call its counter, `by_period` as in `CellView`."""
@@ -119,9 +120,9 @@ class Snapshot(msgspec.Struct, frozen=True):
         redefined = bool(known) and known != self.definition_of(cell_id)
         state, failure = derive(cell, cell_id.counter, self.locks, self.attempts, self.now, redefined=redefined)
         age = None if cell is None or cell.computed_at is None else max(0.0, self.now - cell.computed_at)
-        retry_in = cell.next_attempt - self.now if cell and state is State.ERROR and cell.next_attempt else 0.0
-        retry = retry_in if retry_in > 0 else None
-        return CellView(cell_id, name, state, failure, cell, age, retry, by_period, redefined)
+        skip = self.put_off.get(cell_id.counter) if state is State.ERROR else None
+        retry_in = skip.wait if skip else None
+        return CellView(cell_id, name, state, failure, cell, age, retry_in, by_period, redefined)
 
 
 def write(
@@ -189,14 +190,16 @@ def read(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable
     )
     known = frozenset(filter(None, map(cell_of, index)))
     ids = tuple(configured_cells(settings, known, counters))
+    now, stored = clock[0] + clock[1] / 1e6, cells(client, keys, ids)
     return Snapshot(
-        now=clock[0] + clock[1] / 1e6,
+        now=now,
         ids=ids,
-        cells=cells(client, keys, ids),
+        cells=stored,
         known=known,
         locks=locks,
         attempts={counter: _attempt(text) for counter, text in began.items()},
         definition_of=Definitions(settings).of,
+        put_off=put_off(ids, stored, now),
     )
 
 

@@ -305,7 +305,7 @@ def cell(view: results.CellView) -> Document:
         "error": failure(view.failure),
         "failures": stored.failures if stored else 0,
         "failed_at": text.moment(stored.failed_at) if stored else None,
-        "next_attempt": text.moment(stored.next_attempt) if stored else None,
+        "next_attempt": text.moment(stored.next_attempt) if stored and view.retry_in is not None else None,
     }
 
 

@@ -240,7 +240,7 @@ def note(view: CellView) -> str:
 
 
 def put_off(view: CellView) -> str:
-    """For how long the circuit breaker puts a cell off, and why."""
+    """For how long the circuit breaker puts a cell's counter off, and why."""
     failures = view.cell.failures if view.cell else 0
     return f"not tried again for {duration(view.retry_in or 0)} after {count(failures, 'failure')} in a row"
 

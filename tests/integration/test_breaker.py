@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from countercache import events, store
-from countercache.breaker import Backoff, put_off
+from countercache.breaker import Backoff
+from countercache.render import documents
 from countercache.states import Cell, CellId, Computed, Event, Failure, Reason
 from countercache.store import Publication
 from tests.integration.redis_side import Side, cell, failure, value
@@ -39,7 +40,7 @@ def stored(side: Side, id_: CellId = USERS) -> Cell:
 def waits(side: Side) -> dict[str, float]:
     """The counters that are put off, and for how many seconds."""
     seen = store.read(side.client, side.keys, side.settings)
-    return {counter: skip.wait for counter, skip in put_off(seen.ids, seen.cells, seen.now).items()}
+    return {counter: skip.wait for counter, skip in seen.put_off.items()}
 
 
 def told(side: Side) -> list[Event]:
@@ -96,6 +97,9 @@ def test_a_counter_of_which_a_cell_succeeds_is_not_put_off(side: Side) -> None:
     assert stored(side, LATEST).failures == 4
     assert not waits(side)
     assert not told(side)
+    views = store.status(side.client, side.keys, side.settings, ["debt"]).cells
+    assert [view.retry_in for view in views] == [None, None]
+    assert [documents.cell(view)["next_attempt"] for view in views] == [None, None]
 
 
 def test_a_cell_that_is_new_lets_the_counter_be_tried(side: Side) -> None:

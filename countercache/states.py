@@ -57,7 +57,8 @@ class Reason(StrEnum):
     @property
     def cure(self) -> str:
         """The command that may help: `recover` where the very same attempt may succeed the next time, `config check`
-        where the configuration is wrong; empty where only the figures or the counter can be put right.
+        where the configuration is wrong, `accept` with the counter's name where a value is held back; empty where only
+        the figures or the counter can be put right.
         """
         return _CURES.get(self, "")
 
@@ -75,6 +76,7 @@ _CURES = {
     Reason.WORKER: "recover",
     Reason.CONFIG: "config check",
     Reason.SQL: "config check",
+    Reason.HELD: "accept",
 }
 
 

@@ -305,7 +305,7 @@ def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
         "absent": [*_OF_FAILURES, "held", "fresh_until", *(name for name, text in fields.items() if text is None)],
     }
     if entry.hold is not None:
-        value = {"value": fields["value"], "display": entry.display}
+        value = {"value": fields["value"], "display": entry.display, "label": found.label}
         document["hold"] = {"share": str(entry.hold.share), "advice": entry.hold.advice} | value
     if entry.fresh_for is not None:
         document["fresh"] = int(entry.fresh_for * 1e6)

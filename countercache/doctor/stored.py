@@ -18,7 +18,7 @@ from countercache.errors import RedisError
 from countercache.publish import keys_of
 from countercache.results import CellView, Finding, Health, LockView
 from countercache.settings import PublishSettings, Settings
-from countercache.states import Cell, CellId, Failure, State, Verdict
+from countercache.states import Cell, CellId, Failure, Reason, State, Verdict
 
 LOG, LOCKS, CELLS, PUBLISHED = "events", "locks", "cells", "published keys"
 
@@ -107,11 +107,18 @@ def _failing(failed: Sequence[CellView]) -> Iterator[Finding]:
     why = "the site shows their last value, or none, until they are computed again"
     for failure, views in list(found.items())[:_SHOWN]:
         seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.message}"
-        again = f"once the figures or the counter are put right: {to_type('warmup --force')}"
-        cure = to_type(failure.reason.cure) if failure.reason.cure else again
-        yield Finding(CELLS, "failing", Health.WRONG, seen, why, cure)
+        yield Finding(CELLS, "failing", Health.WRONG, seen, why, _cure(failure, views))
     if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
         yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, to_type("status"))
+
+
+def _cure(failure: Failure, views: Sequence[CellView]) -> str:
+    """What to type against a failure."""
+    if failure.reason is Reason.HELD:
+        counters = dict.fromkeys(view.id.counter for view in views)
+        return "; ".join(to_type(f"accept {shlex.quote(counter)}") for counter in counters)
+    again = f"once the figures or the counter are put right: {to_type('warmup --force')}"
+    return to_type(failure.reason.cure) if failure.reason.cure else again
 
 
 def _orphans(known: Iterable[CellId], configured: Iterable[CellId]) -> Finding:

@@ -16,7 +16,7 @@ from countercache.commands import to_type
 from countercache.redact import redact
 from countercache.render import foreign, mended, text, toml
 from countercache.settings import EMBEDDED
-from countercache.states import Failure
+from countercache.states import Failure, Reason
 
 
 @singledispatch
@@ -322,8 +322,11 @@ def failures(outcomes: Iterable[results.CounterOutcome]) -> dict[Failure, list[r
 
 
 def _hit(failure: Failure, outcome: results.CounterOutcome) -> str:
-    """The counter, and which of its cells the failure hit, where that is not all of them."""
+    """The counter, and which of its cells the failure hit, where that is not all of them. A value that was held back is
+    always that of a cell.
+    """
     hit = [view for view in outcome.cells if view.failure == failure]
-    if not outcome.values or not hit:
+    every = not hit or len(hit) == len(outcome.cells)
+    if every and failure.reason is not Reason.HELD:
         return outcome.counter
     return f"{outcome.counter} ({text.listed((f'{view.id.group} {text.period(view)}' for view in hit), 3)})"

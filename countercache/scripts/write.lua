@@ -53,8 +53,10 @@ local function held_back(cell)
   if not before or not after or before == 0 then return nil end
   local moved = (after - before) / math.abs(before)
   if math.abs(moved) <= tonumber(cell.hold.share) then return nil end
-  local display = redis.call('HGET', cell.key, 'display') or ''
-  return string.format('changed by %+.1f %%, from %s to %s; %s', moved * 100, display, cell.hold.display, cell.hold.advice)
+  local display, label = unpack(redis.call('HMGET', cell.key, 'display', 'label'))
+  local from, to = display or '', cell.hold.display
+  if label and label ~= cell.hold.label then from, to = from .. ' (' .. label .. ')', to .. ' (' .. cell.hold.label .. ')' end
+  return string.format('changed by %+.1f %%, from %s to %s; %s', moved * 100, from, to, cell.hold.advice)
 end
 
 local function store_value(cell)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from countercache import accept, connection, events, store
+from countercache.doctor import stored
 from countercache.states import Cell, Reason
 from countercache.store import Hold, Publication
 from tests.integration.redis_side import Side, cell, failure, value
@@ -45,15 +47,35 @@ def test_a_value_that_moves_too_much_is_held_back(side: Side, before: str, after
     assert not put(side, before).held, "a first value is never held"
     written = put(side, after)
     assert bool(written.held) is held
-    stored = look(side)
-    assert stored.value == Decimal(before if held else after)
+    now = look(side)
+    assert now.value == Decimal(before if held else after)
     assert side.raw.get("total:users") == (before if held else after)
-    assert (stored.failure is not None) is held
-    if stored.failure:
-        assert stored.failure.reason is Reason.HELD
-        assert stored.failure.message.endswith(f"from £{before} to £{after}; accept it")
-        assert stored.failures == 0, "the circuit breaker has nothing to count"
+    assert (now.failure is not None) is held
+    if now.failure:
+        assert now.failure.reason is Reason.HELD
+        assert now.failure.message.endswith(f"from £{before} to £{after}; accept it")
+        assert now.failures == 0, "the circuit breaker has nothing to count"
         assert [each.action for each in events.read(side.client, side.keys)].count("held") == 1
+
+
+def test_a_value_of_another_period_is_said_to_be_one(side: Side) -> None:
+    """The newest period is another one: the two numbers are of different years."""
+    newest = cell("debt", "latest")
+    for label, number in (("2021", "2200"), ("2022", "2")):
+        entry = value(newest, number, hold=Hold(Decimal("0.5"), "accept it"))
+        entry = msgspec.structs.replace(entry, computed=msgspec.structs.replace(entry.computed, label=label))
+        lease = side.acquire()
+        written = store.write(lease, [entry], done=["debt"])
+        lease.release()
+    assert written.held[newest].message == "changed by -99.9 %, from £2200 (2021) to £2 (2022); accept it"
+
+
+def test_doctor_names_the_command_that_accepts_it(side: Side) -> None:
+    """To compute it again would hold it back again."""
+    put(side, "100")
+    put(side, "10")
+    (found,) = [each for each in stored.examine(side.client, side.settings) if "users: held" in each.seen]
+    assert found.cure == "countercache accept users"
 
 
 def test_an_operator_accepts_what_was_held_back(side: Side) -> None:
@@ -64,8 +86,8 @@ def test_an_operator_accepts_what_was_held_back(side: Side) -> None:
         result = accept.accept(side.client, side.keys, side.settings, "users", by="ann@web", command="accept users")
         assert [each.cell for each in result.cells if each.accepted] == expected
         assert result.exit_code == 0
-    stored = look(side)
-    assert (stored.value, stored.failure, stored.display) == (Decimal(10), None, "£10")
+    now = look(side)
+    assert (now.value, now.failure, now.display) == (Decimal(10), None, "£10")
     assert side.raw.get("total:users") == "10"
     (event,) = [each for each in events.read(side.client, side.keys) if each.action == "accepted"]
     assert (event.by, event.counters) == ("ann@web", ("users",))

@@ -327,6 +327,11 @@ def test_what_went_wrong_is_one_line_each() -> None:
     part = CounterOutcome("c", (samples.view(), samples.CELLS[7]), 1, (samples.TIMEOUT,))
     lines = list(plain.problems(WarmupResult((JobOutcome("main", "r", (*two, part), 1.0, exit_code=3),), 3)))
     assert lines == [f"a, b, c (england 2019/20): timeout: {samples.TIMEOUT.message}"]
+    held = [Failure(Reason.HELD, f"changed by {share} %") for share in (70, 80)]
+    cells = tuple(samples.view(group=name, failure=why) for name, why in zip(("all", "wales"), held, strict=True))
+    outcome = CounterOutcome("c", cells, 0, tuple(held))
+    lines = list(plain.problems(WarmupResult((JobOutcome("main", "r", (outcome,), 1.0, exit_code=1),), 1)))
+    assert lines == ["c (all 2019/20): held: changed by 70 %", "c (wales 2019/20): held: changed by 80 %"]
 
 
 def test_a_plan_in_a_pipe_is_sql() -> None:

@@ -100,6 +100,7 @@ def test_status_says_what_to_type_next() -> None:
         (Reason.NO_FIGURES, False, False),
         (Reason.MISSING, False, False),
         (Reason.DIVISION_BY_ZERO, False, False),
+        (Reason.HELD, False, False),
     ],
 )
 def test_recover_is_offered_only_where_it_can_help(reason: Reason, recovers: bool, checks: bool) -> None:

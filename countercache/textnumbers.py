@@ -40,7 +40,8 @@ def patterns(numbers: Numbers) -> Patterns:
     whole = "[0-9]+"
     if numbers.thousands:
         group = re.escape(numbers.thousands)
-        whole = f"[0-9]+|[0-9]{{1,3}}(?:{group}[0-9]{{2,3}})*{group}[0-9]{{3}}"
+        # `0,123` is hardly 123: somebody's decimal comma, more likely.
+        whole = f"[0-9]+|[1-9][0-9]{{0,2}}(?:{group}[0-9]{{2,3}})*{group}[0-9]{{3}}"
     body = f"(?=(?:{decimal})?[0-9])({whole})?(?:{decimal}([0-9]*))?([eE][+-]?[0-9]{{1,3}})?"
     gap = r"[ \t]*"
     prefix = f"(?:{re.escape(numbers.prefix)}{gap})?" if numbers.prefix else ""

@@ -251,7 +251,8 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
     formulas = {name for name, counter in settings.counters.items() if counter.source == source}
     wrong = {}
     for field in missing if known else ():
-        hint = nearest(field, known | formulas) or f'see what column "{mine.field}" of table "{mine.table}" holds'
+        others = (known | formulas) - {field}
+        hint = nearest(field, others) or f'see what column "{mine.field}" of table "{mine.table}" holds'
         wrong[field] = f"no field or counter is called that; {hint}"
     return wrong
 

@@ -165,3 +165,10 @@ def test_a_misspelt_field_of_the_counters_own_name_is_no_circle(site: Site) -> N
     said = failure(site(BUDGETS, WIDE + counter("road", "road") + counter("b + 1", "a") + counter("a + 1", "b")))
     assert 'road: config: counter road: no field is called "road"; did you mean "roads"?' in said
     assert "counters use each other in a circle: a → b → a" in said
+
+
+def test_a_name_that_is_wrong_is_not_what_was_meant(site: Site) -> None:
+    """A counter of that name is no cure for a field that is missing, where no table lists the fields."""
+    said = failure(site(FIGURES, LONG + counter("debt + 1", "debt")))
+    see = 'see what column "field" of table "figure" holds'
+    assert said == f'debt: config: counter debt, field "debt": no field or counter is called that; {see}'

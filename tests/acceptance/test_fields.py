@@ -126,12 +126,23 @@ in `fields`, and in `numbers` how they spell numbers""",
             LONG,
             'table "figure" has no rows with a field; fill it, or name another table',
         ),
+        (
+            FIGURES + "INSERT INTO data_field VALUES (1, 'roads'), (2, 'roads'), (3, 'parks')",
+            LONG + 'fields = { table = "data_field", where = "id < 3" }\n',
+            'table "data_field" has two rows named "roads"',
+        ),
+        (
+            FIGURES + "INSERT INTO data_field VALUES (1, 'roads')",
+            LONG + 'fields = { table = "data_field", where = "id > 1" }\n',
+            'table "data_field" has no rows for which its "where" holds, so there is no field; look at it',
+        ),
+        (BUDGETS, WIDE + 'fields = ["debts"]\n', 'table "budget" has no column "debts"; did you mean "debt"?'),
     ],
-    ids=["wide-texts", "wide-keys", "long-lookup", "long"],
+    ids=["wide-texts", "wide-keys", "long-lookup", "long", "twice", "where", "wrong-column"],
 )
 def test_no_field_at_all_is_an_error(site: Site, sql: str, toml: str, why: str) -> None:
     """A source without fields is no source that is well: why there are none, and the cure."""
-    found = source(site(sql, toml + counter("debt")), 2)
+    found = source(site(sql, toml + counter("debts" if "debts" in toml else "debt")), 2)
     assert (found["ok"], found["message"], found["fields"]) == (False, why, [])
 
 

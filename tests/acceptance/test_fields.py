@@ -183,3 +183,17 @@ def test_a_name_that_is_wrong_is_not_what_was_meant(site: Site) -> None:
     said = failure(site(FIGURES, LONG + counter("debt + 1", "debt")))
     see = 'see what column "field" of table "figure" holds'
     assert said == f'debt: config: counter debt, field "debt": no field or counter is called that; {see}'
+
+
+@pytest.mark.parametrize("others", ["", 'periods = "each"\n'])
+def test_a_period_that_does_not_exist_is_found_without_a_table_of_periods(site: Site, others: str) -> None:
+    """Before the first run, with those that there are, as the run says it."""
+    more = counter("parks", "others") + others
+    directory = site(FIGURES, LONG + counter("roads") + 'periods = ["2020", "fy20"]\n' + more)
+    done = run("config", "check", "--json", cwd=directory)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (found,) = [check for check in json.loads(done.stdout)["checks"] if check["subject"] == "counter total"]
+    assert (found["ok"], found["message"]) == (False, 'there is no period "fy20"; there is "2020"')
+    done = run("warmup", cwd=directory)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert found["message"] in done.stderr

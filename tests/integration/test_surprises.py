@@ -69,7 +69,7 @@ def test_the_rows_hold_a_surprise(make_tables: Callable[[str], str], row: str, e
     (found,) = warnings(make_tables(f"{TABLES} INSERT INTO figure VALUES {row};"), LISTED)
     assert found[0] == "source figures"
     assert found[1].startswith(expected)
-    assert "2,949" not in row or 'numbers = { thousands = "," }' in found[1]
+    assert "2,949" not in row or 'say in field_numbers.debt at the source whether "," is its thousands' in found[1]
 
 
 def test_a_condition_holds_for_some_rows_of_an_entity(make_tables: Callable[[str], str]) -> None:

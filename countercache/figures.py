@@ -12,7 +12,8 @@ import msgspec
 
 from countercache import expressions
 from countercache.expressions import literal, quoted, reference
-from countercache.settings import Layout, Numbers, SourceSettings
+from countercache.rejections import Spelling
+from countercache.settings import Layout, Lookup, Numbers, SourceSettings
 from countercache.tables import Key, Kind, Table
 from countercache.textnumbers import PLAIN
 
@@ -40,12 +41,14 @@ class Facts(msgspec.Struct, frozen=True):
         keys = {self.settings.entity, self.settings.period, None if self.wide else self.settings.field}
         return self.table.is_unique({key for key in keys if key is not None})
 
-    def spellings(self) -> dict[str, Numbers]:
+    def spellings(self) -> dict[str, Spelling]:
         """How the fields are spelled whose values are, or may be, texts."""
-        default = self.settings.numbers or PLAIN
+        default, own = self.settings.numbers or PLAIN, self.settings.field_numbers
         columns = {field: str(key) if self.wide else self.settings.value or "" for field, key in self.fields.items()}
         texts = [field for field, name in columns.items() if self.table.columns[name].kind in {Kind.TEXT, Kind.ANY}]
-        return {field: self.settings.field_numbers.get(field, default) for field in texts}
+        # Without a table of its fields a long table may have others than those that were looked for.
+        alone = len(texts) == 1 and (self.wide or isinstance(self.settings.fields, Lookup))
+        return {field: Spelling(own.get(field, default), field in own or not alone) for field in texts}
 
 
 class Figures:

@@ -12,8 +12,8 @@ import msgspec
 from countercache.formula import EXACT, Name, evaluate, plain, quotient
 from countercache.latest import Count, Latest
 from countercache.plan import LISTED, Group, Period, Plan, Spec, bits_of, configured_cells, no_period
-from countercache.rejections import Rejection, rejected_message
-from countercache.settings import Aggregate, Missing, Numbers, Over
+from countercache.rejections import Rejection, Spelling, rejected_message
+from countercache.settings import Aggregate, Missing, Over
 from countercache.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason
 from countercache.tables import Key
 
@@ -130,7 +130,7 @@ class Known(msgspec.Struct, frozen=True):
     latest: Mapping[str, Latest] = {}
     rejections: Mapping[tuple[Key, str, int], Rejection] = {}
     names: Mapping[Key, str] = {}
-    spellings: Mapping[str, Numbers] = {}
+    spellings: Mapping[str, Spelling] = {}
 
 
 class _NoValueError(Exception):

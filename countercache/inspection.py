@@ -113,6 +113,7 @@ def _source(
                 database.parse(step.sql)
             found = _found(subject, opened.names, *opened.names.field_names(database))
             warnings = list(surprises(database, settings, opened, counters))
+            checked = [_counter(settings, opened, counter) for counter in counters]
     except CountercacheError as error:
         if not isinstance(error, (ConfigError, Refused)):
             raise
@@ -122,8 +123,7 @@ def _source(
     yield from warnings
     for group, wrong in opened.group_failures.items():
         yield Check(f"group {group}", ok=False, message=wrong.message)
-    for counter in counters:
-        yield _counter(settings, opened, counter)
+    yield from checked
 
 
 def _found(subject: str, names: Names, fields: Sequence[str], every: bool) -> Check:
@@ -146,12 +146,16 @@ def _counter(settings: Settings, source: Source, counter: str) -> Check:
     if wrong := source.plan.failures.get(counter):
         return Check(subject, ok=False, message=wrong.message)
     asked = settings.counters[counter].periods
-    if asked == EACH or source.names.periods is None:
+    named = () if asked == EACH else [period for period in asked if period not in (LATEST, ALL)]
+    listed = source.names.periods
+    periods = source.periods() if named else listed
+    if asked == EACH or periods is None or (listed is None and not periods):
+        # A table without any figure has no period, and a counter over it no figures: that is no error of a period.
         return Check(subject, ok=True, message="its fields are there")
-    labels = [period.label for period in source.names.periods]
-    for period in asked:
-        if period not in (LATEST, ALL, *labels):
-            return Check(subject, ok=False, message=no_period(period, source.names.periods))
+    labels = {period.label for period in periods}
+    for period in named:
+        if period not in labels:
+            return Check(subject, ok=False, message=no_period(period, periods))
     return Check(subject, ok=True, message="its fields and periods are there")
 
 

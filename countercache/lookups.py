@@ -71,6 +71,18 @@ def mixed_sql(kind: str, table: str, entity: str, where: str, limit: int) -> str
     return text(sa.select(sa.func.count()).select_from(mixed.subquery("m")), kind)
 
 
+def several_sql(kind: str, table: str, entity: str, name: str, limit: int) -> str:
+    """How many entities have, among so many rows, more than one value in a column; an empty text is none."""
+    places = [column("f", entity).label("k"), column("f", name).label("v")]
+    some = _some(table, places, limit).subquery("u")
+    key, value = column("u", "k"), column("u", "v")
+    several = (
+        sa.select(key).select_from(some).where(key.is_not(None), sa.cast(value, sa.Text) != sa.literal_column("''"))
+    )
+    several = several.group_by(key).having(sa.func.count(value.distinct()) > sa.literal_column("1"))
+    return text(sa.select(sa.func.count()).select_from(several.subquery("m")), kind)
+
+
 def _some(table: str, places: Sequence[ColumnElement[Any]], limit: int) -> Select[Any]:
     """Columns of so many rows of a table, called `f`. A condition does not belong in here: it would read on."""
     figures = relation(split_name(table)).alias("f")

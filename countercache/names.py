@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -41,13 +41,14 @@ _NOT_NUMERIC = ("CHAR", "CLOB", "TEXT", "BLOB", "BOOL", "DATE", "TIME")
 
 class Names(msgspec.Struct, frozen=True):
     """A source as it was found. `complete`: its fields are all known. `periods` is `None` where only reading the whole
-    table would tell.
+    table would tell. `wrong` says of fields why they cannot be read.
     """
 
     facts: Facts
     plan: Plan
     complete: bool
     periods: tuple[Period, ...] | None
+    wrong: Mapping[str, str] = {}
 
     def can_be_packed(self) -> bool:
         """SQLite: whether fields and periods have columns that make numbers of what looks like them."""
@@ -101,7 +102,12 @@ class Names(msgspec.Struct, frozen=True):
     def without_fields(self) -> str:
         """Why there is no field at all, and what to do."""
         settings = self.facts.settings
+        if self.complete and self.wrong:
+            return next(iter(self.wrong.values()))
         if isinstance(settings.fields, Lookup):
+            if settings.fields.where is not None:
+                table = f'table "{settings.fields.table}"'
+                return f'{table} has no rows for which its "where" holds, so there is no field; look at it'
             return f'table "{settings.fields.table}" has no rows, so there is no field; fill it'
         if settings.layout is not Layout.WIDE:
             return f'table "{settings.table}" has no rows with a field; fill it, or name another table'
@@ -142,7 +148,7 @@ def read_names(database: Database, settings: Settings, source: str, counters: Se
         wrong |= _unknown_fields(database, settings, source, plan)
     right = {name: key for name, key in fields.items() if name not in wrong}
     facts = Facts(database.kind, mine, table, right, entities)
-    return Names(facts, _without(plan, wrong), complete, periods)
+    return Names(facts, _without(plan, wrong), complete, periods, wrong)
 
 
 def find_table(database: Database, name: str) -> Table:
@@ -251,7 +257,8 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
     formulas = {name for name, counter in settings.counters.items() if counter.source == source}
     wrong = {}
     for field in missing if known else ():
-        hint = nearest(field, known | formulas) or f'see what column "{mine.field}" of table "{mine.table}" holds'
+        others = (known | formulas) - {field}
+        hint = nearest(field, others) or f'see what column "{mine.field}" of table "{mine.table}" holds'
         wrong[field] = f"no field or counter is called that; {hint}"
     return wrong
 

@@ -90,9 +90,13 @@ class Source:
         wanted = self._wanted_labels()
         if wanted is None or not self.plan.specs:
             return
+        self._read_only(likely(self.periods(), wanted, compare=self._compares()))
+
+    def periods(self) -> tuple[Period, ...]:
+        """All periods; those that only the source's own table knows are looked for once."""
         if self._periods is None:
             self._periods = self.names.periods_of(self._database, self._passes().other_periods(()))
-        self._read_only(likely(self._periods, wanted, compare=self._compares()))
+        return self._periods
 
     def _wanted_labels(self) -> set[str] | None:
         return labels(self.plan.wanted[name] for name in self.plan.specs if name in self.plan.wanted)

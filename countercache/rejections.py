@@ -7,14 +7,24 @@ from collections.abc import Mapping
 
 import msgspec
 
-from countercache.redact import shown
+from countercache.redact import quoted, shown
 from countercache.settings import Numbers
-from countercache.textnumbers import suggestion, written
+from countercache.suggestions import is_doubtful, suggestion, unmistakable, written
 
 _LISTED_FIELDS = 3
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+"""A name that TOML takes without quotes."""
+
 _BLOB = re.compile(r"x'[0-9a-f]*'")
 """A blob as `figures.read_example` writes it."""
+
+
+class Spelling(msgspec.Struct, frozen=True):
+    """How a field whose values are texts is spelled. `own`: what is suggested for it must not touch other fields."""
+
+    numbers: Numbers
+    own: bool
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -32,11 +42,11 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 def rejected_message(
-    rejections: Mapping[str, Rejection], place: str, numbers: Mapping[str, Numbers], names: Mapping[str, str]
+    rejections: Mapping[str, Rejection], place: str, spellings: Mapping[str, Spelling], names: Mapping[str, str]
 ) -> str:
     """One line about the rejected values of some fields in a place, such as "2019/20" (empty: not said).
 
-    `numbers` are the spellings of the fields whose values are texts, `names` those of entities by their keys.
+    `spellings` are of the fields whose values are texts, `names` those of entities by their keys.
     """
     worst = sorted(rejections, key=lambda field: (-rejections[field].rejected, field))
     where = f" in {place}" if place else ""
@@ -48,20 +58,23 @@ def rejected_message(
     ]
     if len(worst) > _LISTED_FIELDS:
         parts.append(f"and values of {len(worst) - _LISTED_FIELDS} other fields")
-    return f"{', '.join(parts)}; {cure(rejections[worst[0]].example, numbers.get(worst[0]))}"
+    return f"{', '.join(parts)}; {cure(worst[0], rejections[worst[0]].example, spellings.get(worst[0]))}"
 
 
-def cure(example: str, numbers: Numbers | None) -> str:
-    """What to write into the configuration. `numbers` is the field's spelling, if its values are texts."""
-    likely = suggestion(example, numbers) if numbers and not _BLOB.fullmatch(example) else None
-    spell = ""
-    if numbers and likely:
-        spell = (
-            f"{written(likely)} at the source {'reads it' if likely.null == numbers.null else 'takes it for none'}, "
-        )
-    return f'{spell}rejected = "skip" leaves such values out'
+def cure(field: str, example: str, spelling: Spelling | None) -> str:
+    """What to write into the configuration. `spelling` is the field's, if its values are texts."""
+    skip = 'rejected = "skip" leaves such values out'
+    if spelling is None or _BLOB.fullmatch(example):
+        return skip
+    key = f"field_numbers.{field if _BARE.fullmatch(field) else quoted(field)}" if spelling.own else "numbers"
+    if likely := suggestion(example, spelling.numbers):
+        becomes = "reads it" if likely.null == spelling.numbers.null else "takes it for none"
+        return f"{key} = {written(likely)} at the source {becomes}, {skip}"
+    if is_doubtful(example, spelling.numbers):
+        return f'say in {key} at the source whether "," is its thousands or its decimal, {skip}'
+    return skip
 
 
 def _written(example: str) -> str:
     """An example in quotes; a blob without them."""
-    return shown(example).strip('"') if _BLOB.fullmatch(example) else shown(example)
+    return shown(example).strip('"') if _BLOB.fullmatch(example) else unmistakable(shown(example))

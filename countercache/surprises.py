@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from countercache.database import Database
 from countercache.figures import read_example
-from countercache.lookups import doubles_sql, mixed_sql, more_sql, unlisted_sql
+from countercache.lookups import doubles_sql, mixed_sql, more_sql, several_sql, unlisted_sql
 from countercache.reading import Source
 from countercache.rejections import Rejection, rejected_message
 from countercache.results import Check
@@ -26,7 +26,7 @@ def surprises(database: Database, settings: Settings, source: Source, counters: 
     name = source.plan.source
     for message in (*_rejected(database, source), *_unlisted(database, source), *_doubles(database, source)):
         yield Check(f"source {name}", ok=True, message=message, warning=True)
-    for group, message in _mixed(database, settings, source):
+    for group, message in (*_mixed(database, settings, source), *_several(database, settings, source)):
         yield Check(f"group {group}", ok=True, message=message, warning=True)
     for counter in counters:
         of = settings.counters[counter]
@@ -98,6 +98,26 @@ def _mixed(database: Database, settings: Settings, source: Source) -> Iterator[t
             entities = "1 entity" if count == 1 else f"{count:,} entities"
             rows = f"{_sample(database, source)}its condition holds for some rows of {entities} and not for others"
             yield group.name, f"{rows}: all their figures are in the group"
+
+
+def _several(database: Database, settings: Settings, source: Source) -> Iterator[tuple[str, str]]:
+    """Groups by a column, without an entities table, that have entities in common."""
+    mine = source.names.facts.settings
+    if mine.entities is not None:
+        return
+    columns = {
+        name: group.group_by
+        for name, group in settings.groups.items()
+        if group.source == source.plan.source and group.group_by and name not in source.group_failures
+    }
+    found: dict[str, int] = {}
+    for column in dict.fromkeys(columns.values()):
+        ((found[column],),) = database.rows(several_sql(database.kind, mine.table, mine.entity, column, SAMPLE))
+    for group, column in columns.items():
+        if found[column]:
+            entities = "1 entity has" if found[column] == 1 else f"{found[column]:,} entities have"
+            rows = f'{_sample(database, source)}{entities} several values of "{column}"'
+            yield group, f"{rows}: all their figures are in the group of each, so that groups need not add up to all"
 
 
 def _sample(database: Database, source: Source) -> str:

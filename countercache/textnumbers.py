@@ -7,7 +7,6 @@ after a prefix), the whole part with its separators, the decimals, and the expon
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 
@@ -18,9 +17,6 @@ from countercache.tables import MAX_DIGITS
 
 SPACES = " \t\r\n"
 """What is ignored around a number."""
-
-_AFFIX = r"[^0-9.,'()+-]*"
-_LONGEST_AFFIX = 4
 
 PLAIN = Numbers()
 """The spelling where nothing is configured."""
@@ -40,7 +36,8 @@ def patterns(numbers: Numbers) -> Patterns:
     whole = "[0-9]+"
     if numbers.thousands:
         group = re.escape(numbers.thousands)
-        whole = f"[0-9]+|[0-9]{{1,3}}(?:{group}[0-9]{{2,3}})*{group}[0-9]{{3}}"
+        # `0,123` is hardly 123: somebody's decimal comma, more likely.
+        whole = f"[0-9]+|[1-9][0-9]{{0,2}}(?:{group}[0-9]{{2,3}})*{group}[0-9]{{3}}"
     body = f"(?=(?:{decimal})?[0-9])({whole})?(?:{decimal}([0-9]*))?([eE][+-]?[0-9]{{1,3}})?"
     gap = r"[ \t]*"
     prefix = f"(?:{re.escape(numbers.prefix)}{gap})?" if numbers.prefix else ""
@@ -68,45 +65,6 @@ def read(text: str, numbers: Numbers = PLAIN) -> Decimal | None:
     if of[1] and (match := of[1].fullmatch(text)):
         return _number(match, numbers).copy_negate()
     return None
-
-
-def suggestion(text: str, numbers: Numbers = PLAIN) -> Numbers | None:
-    """A spelling by which a text would be a number, or without any digit no value; `None` where none is likely."""
-    text = text.strip(SPACES)
-    if len(text) > MAX_DIGITS or read(text, numbers) is not None:
-        return None
-    if not re.search(r"[0-9]", text):
-        null = (*numbers.null, text)
-        return msgspec.structs.replace(numbers, null=null) if len(text) <= 20 and null.count(text) == 1 else None
-    return next((each for each in _likely(text, numbers) if read(text, each) is not None), None)
-
-
-def _likely(text: str, numbers: Numbers) -> Iterator[Numbers]:
-    """Spellings to try, those that change least first."""
-    inner = text.strip("()+-" + SPACES)
-    prefix, suffix = re.match(_AFFIX, inner), re.search(f"{_AFFIX}$", inner)
-    affixes = {
-        "prefix": (prefix and prefix[0].strip()) or numbers.prefix,
-        "suffix": (suffix and suffix[0].strip()) or numbers.suffix,
-    }
-    if any(len(affix) > _LONGEST_AFFIX for affix in affixes.values()):
-        return
-    signs = ("sign", "parentheses") if text.startswith("(") else (numbers.negative,)
-    separators = [(numbers.thousands, numbers.decimal), (",", "."), (".", ","), (" ", "."), (" ", ","), ("'", ".")]
-    separators += [(space, mark) for space in "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}" for mark in ",."]
-    separators.insert(2, (None, ","))
-    for thousands, decimal in separators:
-        for negative in signs:
-            yield msgspec.structs.replace(numbers, thousands=thousands, decimal=decimal, negative=negative, **affixes)
-
-
-def written(numbers: Numbers) -> str:
-    """A spelling as it would be written in the file: `numbers = { thousands = "," }`."""
-    values = {name: getattr(numbers, name) for name in Numbers.__struct_fields__}
-    given = {name: value for name, value in values.items() if value != getattr(PLAIN, name)}
-    # JSON's texts and lists of texts are TOML's too.
-    keys = (f"{name} = {msgspec.json.encode(value).decode()}" for name, value in given.items())
-    return f"numbers = {{ {', '.join(keys)} }}"
 
 
 @lru_cache

@@ -126,12 +126,23 @@ in `fields`, and in `numbers` how they spell numbers""",
             LONG,
             'table "figure" has no rows with a field; fill it, or name another table',
         ),
+        (
+            FIGURES + "INSERT INTO data_field VALUES (1, 'roads'), (2, 'roads'), (3, 'parks')",
+            LONG + 'fields = { table = "data_field", where = "id < 3" }\n',
+            'table "data_field" has two rows named "roads"',
+        ),
+        (
+            FIGURES + "INSERT INTO data_field VALUES (1, 'roads')",
+            LONG + 'fields = { table = "data_field", where = "id > 1" }\n',
+            'table "data_field" has no rows for which its "where" holds, so there is no field; look at it',
+        ),
+        (BUDGETS, WIDE + 'fields = ["debts"]\n', 'table "budget" has no column "debts"; did you mean "debt"?'),
     ],
-    ids=["wide-texts", "wide-keys", "long-lookup", "long"],
+    ids=["wide-texts", "wide-keys", "long-lookup", "long", "twice", "where", "wrong-column"],
 )
 def test_no_field_at_all_is_an_error(site: Site, sql: str, toml: str, why: str) -> None:
     """A source without fields is no source that is well: why there are none, and the cure."""
-    found = source(site(sql, toml + counter("debt")), 2)
+    found = source(site(sql, toml + counter("debts" if "debts" in toml else "debt")), 2)
     assert (found["ok"], found["message"], found["fields"]) == (False, why, [])
 
 
@@ -165,3 +176,24 @@ def test_a_misspelt_field_of_the_counters_own_name_is_no_circle(site: Site) -> N
     said = failure(site(BUDGETS, WIDE + counter("road", "road") + counter("b + 1", "a") + counter("a + 1", "b")))
     assert 'road: config: counter road: no field is called "road"; did you mean "roads"?' in said
     assert "counters use each other in a circle: a → b → a" in said
+
+
+def test_a_name_that_is_wrong_is_not_what_was_meant(site: Site) -> None:
+    """A counter of that name is no cure for a field that is missing, where no table lists the fields."""
+    said = failure(site(FIGURES, LONG + counter("debt + 1", "debt")))
+    see = 'see what column "field" of table "figure" holds'
+    assert said == f'debt: config: counter debt, field "debt": no field or counter is called that; {see}'
+
+
+@pytest.mark.parametrize("others", ["", 'periods = "each"\n'])
+def test_a_period_that_does_not_exist_is_found_without_a_table_of_periods(site: Site, others: str) -> None:
+    """Before the first run, with those that there are, as the run says it."""
+    more = counter("parks", "others") + others
+    directory = site(FIGURES, LONG + counter("roads") + 'periods = ["2020", "fy20"]\n' + more)
+    done = run("config", "check", "--json", cwd=directory)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (found,) = [check for check in json.loads(done.stdout)["checks"] if check["subject"] == "counter total"]
+    assert (found["ok"], found["message"]) == (False, 'there is no period "fy20"; there is "2020"')
+    done = run("warmup", cwd=directory)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert found["message"] in done.stderr

@@ -72,9 +72,9 @@ def _unsigned(text: str, thousands: str | None, point: str) -> Fraction | None:
     """Digits, grouped or not, a point before the decimals, an exponent of up to three digits."""
     whole = "[0-9]+"
     if thousands:
-        # "A group has two or three digits, the last one three."
+        # "A group has two or three digits, the last one three; the first one may have one, and does not begin with 0."
         mark = re.escape(thousands)
-        whole = f"(?:[0-9]+|[0-9]{{1,3}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}})"
+        whole = f"(?:[0-9]+|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}})"
     dot = re.escape(point)
     found = re.fullmatch(f"(?:({whole})(?:{dot}([0-9]*))?|{dot}([0-9]+))(?:[eE]([+-]?[0-9]{{1,3}}))?", text)
     if not found:

@@ -88,7 +88,7 @@ def test_a_rejected_value_fails_the_cells_it_belongs_to(
     message = failed(results.cell("debt"), Reason.REJECTED)
     expected = '1 of 2 values of debt in 2020 is not a number, such as "2,949,880,000" (birmingham); '
     assert message.startswith(expected)
-    assert 'numbers = { thousands = "," }' in message
+    assert 'field_numbers.debt = { thousands = "," } at the source reads it' in message
     assert 'rejected = "skip"' in message
     assert results.value("debt", "leeds") == 7
     assert results.cell("debt").rejected == 1
@@ -109,7 +109,7 @@ def test_one_field_does_not_fail_the_counters_of_another(make_tables: Callable[[
     assert results.value("lenient") == 5
     assert results.cell("lenient").rejected == 1
     assert results.value("uses") == Decimal("0.5")
-    assert 'numbers = { null = ["n/a"] }' in failed(results.cell("fails"), Reason.REJECTED)
+    assert 'field_numbers.debt = { null = ["n/a"] }' in failed(results.cell("fails"), Reason.REJECTED)
 
 
 def test_a_period_whose_values_were_all_rejected_is_the_latest(make_tables: Callable[[str], str]) -> None:
@@ -136,9 +136,31 @@ SPELLINGS = {
     "1e3": "1000",
     ".5": "0.5",
     "5.": "5",
+    "00012": "12",
+    "0": "0",
     "\t9\r\n": "9",
 }
-NO_SPELLINGS = ("1,5", "1,2345", "--1", "(-5)", "-$-5", "$", "%", ".", "12,", "1.2.3", "€5", "NaN", "1 000", "")
+NO_SPELLINGS = (
+    "1,5",
+    "1,2345",
+    "0,123",
+    "-012,345",
+    "$0,123.5",
+    "00,123",
+    "(0,123)",
+    "--1",
+    "(-5)",
+    "-$-5",
+    "$",
+    "%",
+    ".",
+    "12,",
+    "1.2.3",
+    "€5",
+    "NaN",
+    "1 000",
+    "",
+)
 WAYS = Numbers(thousands=",", prefix="$", suffix="%", negative="parentheses", null=("#N/A", "-"))
 
 
@@ -186,6 +208,28 @@ def test_a_field_has_a_spelling_of_its_own(make_tables: Callable[[str], str]) ->
         counters={"both": CounterSettings(source="wide", formula="debt + people")},
     )
     assert compute(settings).value("both") == Decimal("2468.5")
+
+
+@pytest.mark.parametrize("fields", [("debt",), ("debt", "rate")])
+def test_what_is_suggested_for_a_field_leaves_the_others_alone(
+    make_tables: Callable[[str], str], fields: tuple[str, ...]
+) -> None:
+    """`numbers` are for all fields of texts: where there is another one the suggestion is for the field alone."""
+    url = make_tables(
+        "CREATE TABLE wide (council TEXT, year TEXT, rate TEXT, debt TEXT);"
+        "INSERT INTO wide VALUES ('leeds', '2020', '1.234', '1.234.000,50');"
+    )
+    source = SourceSettings(
+        database="main", layout=Layout.WIDE, table="wide", entity="council", period="year", fields=fields
+    )
+    settings = Settings(
+        databases={"main": DatabaseSettings(url=url)},
+        sources={"wide": source},
+        counters={"debt": CounterSettings(source="wide", formula="debt")},
+    )
+    message = failed(compute(settings).cell("debt"), Reason.REJECTED)
+    key = "numbers" if fields == ("debt",) else "field_numbers.debt"
+    assert f'(leeds); {key} = {{ thousands = ".", decimal = "," }} at the source reads it, ' in message
 
 
 def test_a_nan_does_not_count_as_zero(make_database: Callable[[str], str]) -> None:

@@ -31,14 +31,16 @@ INSERT INTO figure VALUES (1, 'England', 'debt', 1, '5'), (2, 'England', 'debt',
 LISTED = {"entities": Lookup(table="council", name="slug"), "periods": Lookup(table="year", name="label")}
 
 
-def warnings(url: str, source: dict[str, Any] | None = None, **counter: Any) -> list[tuple[str, str]]:
+def warnings(
+    url: str, source: dict[str, Any] | None = None, groups: dict[str, GroupSettings] | None = None, **counter: Any
+) -> list[tuple[str, str]]:
     """Subject and message of each warning; nothing may fail."""
     mine: dict[str, Any] = {"entity": "council", "field": "field", "period": "year", "value": "value"}
-    groups = {} if source else {"england": GroupSettings(source="figures", where="country = 'England'")}
+    england = {} if source else {"england": GroupSettings(source="figures", where="country = 'England'")}
     settings = Settings(
         databases={"main": DatabaseSettings(url=url)},
         sources={"figures": SourceSettings(database="main", table="figure", **mine, **(source or {}))},
-        groups=groups,
+        groups=england if groups is None else groups,
         counters={"debt": CounterSettings(source="figures", formula="debt", **counter)},
     )
     checks = [check for report in order(settings, task=CHECK) if isinstance(report, Checked) for check in report.checks]
@@ -67,7 +69,7 @@ def test_the_rows_hold_a_surprise(make_tables: Callable[[str], str], row: str, e
     (found,) = warnings(make_tables(f"{TABLES} INSERT INTO figure VALUES {row};"), LISTED)
     assert found[0] == "source figures"
     assert found[1].startswith(expected)
-    assert "2,949" not in row or 'numbers = { thousands = "," }' in found[1]
+    assert "2,949" not in row or 'say in field_numbers.debt at the source whether "," is its thousands' in found[1]
 
 
 def test_a_condition_holds_for_some_rows_of_an_entity(make_tables: Callable[[str], str]) -> None:
@@ -76,6 +78,23 @@ def test_a_condition_holds_for_some_rows_of_an_entity(make_tables: Callable[[str
     (found,) = warnings(url)
     assert found[0] == "group england"
     assert found[1].startswith("its condition holds for some rows of 1 entity and not for others")
+
+
+def test_an_entity_has_several_values_of_a_column(make_tables: Callable[[str], str]) -> None:
+    """Without an entities table it counts in the group of each; no value, or an empty text, is none."""
+    by = {name: GroupSettings(source="figures", group_by=name) for name in ("country", "year")}
+    groups = {**by, "same": GroupSettings(source="figures", group_by="country")}
+    rows = f"{TABLES} INSERT INTO figure VALUES (1, NULL, 'debt', 1, '3'), (2, '', 'debt', 1, '3'), "
+    found = dict(
+        warnings(make_tables(rows + "(1, 'England', 'debt', 2, '3'), (2, 'Wales', 'debt', 2, '3')"), None, groups)
+    )
+    assert found.keys() == {"source figures", *(f"group {name}" for name in groups)}
+    amounts = {"country": "1 entity has", "same": "1 entity has", "year": "2 entities have"}
+    for name, group in groups.items():
+        expected = (
+            f'{amounts[name]} several values of "{group.group_by}": all their figures are in the group of each, so'
+        )
+        assert found[f"group {name}"].startswith(expected)
 
 
 SAMPLE = "in a sample of 10,000 rows, "

@@ -23,7 +23,7 @@ GROUPS = {
     "commands definition doctor doctor.clocks",
     "config": "document environment convert checks config doctor.host",
     "formula": "formula",
-    "compute": "tables textnumbers packing plan latest rejections fold",
+    "compute": "tables textnumbers suggestions packing plan latest rejections fold",
     "database": "conditions expressions figures masks lookups sql database postgres sqlite",
     "worker": "names value_groups alike batches passes reading surprises worker inspection doctor.tables",
     "redis": "connection owner publish locks store vanished events prune accept frameworks foreign doctor.server "

@@ -54,7 +54,10 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
     called = lookup.table if lookup else facts.settings.table
     column = find_column(facts.entities or facts.table, name, called)
     place = f'column "{name}" of table "{called}"'
-    where = lookup.where if lookup else None
+    # The value of a row that is nobody's makes no group.
+    where = f"{reference(None, lookup.key if lookup else facts.settings.entity)} IS NOT NULL"
+    if lookup and lookup.where is not None:
+        where = f"{where} AND (\n{lookup.where}\n)"
     with database.savepoint():
         keys = [
             key

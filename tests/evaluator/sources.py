@@ -210,10 +210,10 @@ class Source:
         spellings: dict[Hashable, list[str]] = {}
         members: dict[Hashable, set[Hashable]] = {}
         for row in table.rows:
-            if row[name].text:
+            if row[name].text and row[key.name] != NULL:
                 value = column.key(row[name])
                 spellings.setdefault(value, []).append(row[name].text or "")
-                members.setdefault(value, set()).update({key.key(row[key.name])} if row[key.name] != NULL else ())
+                members.setdefault(value, set()).add(key.key(row[key.name]))
         return {min(spellings[value]): frozenset(found) for value, found in members.items()}
 
     def members(self, group: str, settings: Mapping[str, Any]) -> frozenset[Hashable]:

@@ -120,15 +120,18 @@ class Figures:
 
     def example(self, field: str | None) -> str:
         """Whose value it is and how it begins, for `read_example`: in hexadecimal, since an SQLite file may hold text
-        that is no UTF-8, with an x before it if it is a blob.
+        that is no UTF-8, with an x before it if it is a blob. The least is that of the longest value, which tells most
+        about how numbers are spelled.
         """
         texts = (reference("f", self._facts.settings.entity), self._raw(field))
         if self._postgres:
             whose, value = (f"encode(convert_to(left({text}::text, {_SHOWN}), 'UTF8'), 'hex')" for text in texts)
+            rank = f"lpad(({_SHOWN} - length(left({texts[1]}::text, {_SHOWN})))::text, 3, '0')"
         else:
             whose, value = (f"hex(substr(CAST({text} AS BLOB), 1, {_SHOWN}))" for text in texts)
             value = f"CASE typeof({texts[1]}) WHEN 'blob' THEN 'x' ELSE '' END || {value}"
-        return f"{whose} || ' ' || {value}"
+            rank = f"printf('%03d', {_SHOWN} - length(substr(CAST({texts[1]} AS TEXT), 1, {_SHOWN})))"
+        return f"{rank} || ' ' || {whose} || ' ' || {value}"
 
     def _raw(self, field: str | None) -> str:
         return reference("f", self.column(field))
@@ -176,6 +179,6 @@ class Figures:
 
 def read_example(text: str) -> tuple[str, str]:
     """The entity's key and the value of an example; a blob is written as in SQL, such as x'31'."""
-    whose, value = text.split(" ")
+    _, whose, value = text.split(" ")
     shown = f"x'{value[1:].lower()}'" if value.startswith("x") else bytes.fromhex(value).decode(errors="replace")
     return bytes.fromhex(whose).decode(errors="replace"), shown

@@ -36,9 +36,10 @@ class Rejection(msgspec.Struct, frozen=True):
     example: str = ""
 
     def __add__(self, other: Rejection) -> Rejection:
-        # The least example, so that it is the same whatever was read first.
-        example = min(((each.entity, each.example) for each in (self, other) if each.rejected), default=("", ""))
-        return Rejection(self.values + other.values, self.rejected + other.rejected, *example)
+        # As the database chooses (see `Figures.example`), so that it is the same whatever was read first.
+        rejected = [each for each in (self, other) if each.rejected]
+        best = min(rejected, key=lambda each: (-len(each.example), each.entity, each.example), default=Rejection())
+        return Rejection(self.values + other.values, self.rejected + other.rejected, best.entity, best.example)
 
 
 def rejected_message(

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from bench.data import Names, document
-from countercache import demo
+from countercache.demo import site
 
 COUNTRIES = {
     "england": "England",
@@ -41,7 +41,7 @@ FORMULAS = {
 def fill_postgres(url: str) -> None:
     """Copy the demo's tables into an empty PostgreSQL database, and let it look at them."""
     with tempfile.TemporaryDirectory() as directory:
-        made = demo.create(Path(directory))
+        made = site.create(Path(directory))
         with closing(sqlite3.connect(made.database)) as source, psycopg.connect(url, autocommit=True) as target:
             made_of = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
             for name, statement in source.execute(made_of).fetchall():

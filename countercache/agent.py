@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from countercache import frame
-from countercache.breaker import skipped_events
-from countercache.document import nearest
+from countercache.config.document import nearest
 from countercache.errors import ConfigError, LockHeld, RedisError, UsageError
-from countercache.guard import Guard
-from countercache.outcome import job_exit_code, run_exit_code, skipped_outcomes
-from countercache.results import JobOutcome, Skip, WarmupResult
+from countercache.model.circuit_breaker import skipped_events
+from countercache.model.results import JobOutcome, Skip, WarmupResult
+from countercache.model.states import Event, Progress, State, configured_cells
+from countercache.run import worker_process
+from countercache.run.outcome import job_exit_code, run_exit_code, skipped_outcomes
+from countercache.run.supervisor import Guard
 from countercache.settings import Settings
-from countercache.states import Event, Progress, State, configured_cells
 
 if TYPE_CHECKING:
-    from countercache.job import Job
-    from countercache.store import Snapshot
+    from countercache.run.job import Job
+    from countercache.store.cell_store import Snapshot
 
 _DUE = (State.STALE, State.ERROR, State.PENDING)
 
@@ -84,15 +84,16 @@ def warmup(settings: Settings, request: Request, observer: Observer) -> WarmupRe
     Raises `UsageError` for a counter that does not exist and `RedisError` where Redis lets nothing begin.
     """
     wanted = by_database(settings, request.counters)
-    with Guard({database: partial(frame.work, settings, database) for database in wanted}) as guard:
+    with Guard({database: partial(worker_process.work, settings, database) for database in wanted}) as guard:
         # Imported here, so that the workers load SQLAlchemy while this process loads redis-py: half of the start.
-        from countercache import locks, store  # noqa: PLC0415
-        from countercache.connection import Keys, open_redis  # noqa: PLC0415
-        from countercache.job import Base, Job, Task  # noqa: PLC0415
-        from countercache.publish import Claims  # noqa: PLC0415
+        from countercache import locks  # noqa: PLC0415
+        from countercache.run.job import Base, Job, Task  # noqa: PLC0415
+        from countercache.store import cell_store  # noqa: PLC0415
+        from countercache.store.publishing import Claims  # noqa: PLC0415
+        from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
 
         redis, keys = open_redis(settings), Keys(settings.namespace, settings.events.keep)
-        seen = store.read(redis, keys, settings, chain(*wanted.values()))
+        seen = cell_store.read(redis, keys, settings, chain(*wanted.values()))
         wanted, skips = _to_try(request, wanted, seen)
         base = Base(
             redis,
@@ -123,7 +124,7 @@ def warmup(settings: Settings, request: Request, observer: Observer) -> WarmupRe
     shown = tuple(chain(*wanted.values()))
     try:
         base.silence.check()
-        views = store.status(redis, keys, settings, shown).cells if shown else ()
+        views = cell_store.status(redis, keys, settings, shown).cells if shown else ()
     except RedisError as error:
         # How the jobs ended is known all the same.
         views, notes = (), (str(error),)

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from countercache import commands, render
+from countercache import render
+from countercache.command_line.options import ConfigPath, Counters, Debug, Json, Option, app, bare, command, group
+from countercache.command_line.session import Session, entities, one_of, seconds
 from countercache.errors import EXIT_INTERRUPTED, CountercacheError, OutputClosed, OutputError, UsageError
-from countercache.options import ConfigPath, Counters, Debug, Json, Option, app, bare, command, group
-from countercache.session import Session, entities, one_of, seconds
+from countercache.model import suggested_commands
 
 if TYPE_CHECKING:
-    from countercache.results import (
+    from countercache.model.results import (
         CheckResult,
         ClearResult,
         ConfigResult,
@@ -119,9 +120,9 @@ def warmup(
     )
     settings = session.settings(request.counters)
     if dry_run:
-        from countercache import inquiry  # noqa: PLC0415
+        from countercache.operate import worker_queries  # noqa: PLC0415
 
-        return inquiry.dry_run(settings, request)
+        return worker_queries.dry_run(settings, request)
     with render.observer(shown=not no_progress, quiet=quiet, log=session.log) as observer:
         return agent.warmup(settings, request, observer)
 
@@ -144,13 +145,13 @@ def status(
     tried. Nothing is changed.
     """
     if watch:
-        from countercache import live  # noqa: PLC0415
+        from countercache.command_line import status_watch  # noqa: PLC0415
 
-        raise typer.Exit(live.show(session, tuple(counters or ()), seconds("--interval", interval)))
-    from countercache import store  # noqa: PLC0415
+        raise typer.Exit(status_watch.show(session, tuple(counters or ()), seconds("--interval", interval)))
+    from countercache.store import cell_store  # noqa: PLC0415
 
     settings = session.settings(counters or ())
-    return store.status(*session.redis(settings), settings, tuple(counters or ()))
+    return cell_store.status(*session.redis(settings), settings, tuple(counters or ()))
 
 
 @command(app, "demo", "demo councils")
@@ -165,19 +166,22 @@ def demo(
     Puts real figures into an SQLite database in DIRECTORY, beside a configuration to copy from, computes its counters
     and shows them. Redis is the server that REDIS_URL names; where that is not set, the bundled Valkey, which runs on.
     """
-    from countercache import agent, demo, inquiry, store  # noqa: PLC0415
-    from countercache.redact import redact_url  # noqa: PLC0415
-    from countercache.results import DemoRun  # noqa: PLC0415
+    from countercache import agent  # noqa: PLC0415
+    from countercache.demo import site  # noqa: PLC0415
+    from countercache.model.redaction import redact_url  # noqa: PLC0415
+    from countercache.model.results import DemoRun  # noqa: PLC0415
+    from countercache.operate import worker_queries  # noqa: PLC0415
+    from countercache.store import cell_store  # noqa: PLC0415
 
-    session.config = demo.configuration(Path(directory))
-    inquiry.reach_redis(session.settings())  # before anything is written
-    made = demo.create(Path(directory))
+    session.config = site.configuration(Path(directory))
+    worker_queries.reach_redis(session.settings())  # before anything is written
+    made = site.create(Path(directory))
     session.config = Path(made.config)
     settings = session.settings()
     with render.observer() as observer:
         warmed = agent.warmup(settings, agent.Request(command=session.typed), observer)
-    shown = store.status(*session.redis(settings), settings)
-    program = commands.program(os.environ.get("PATH", os.defpath))
+    shown = cell_store.status(*session.redis(settings), settings)
+    program = suggested_commands.program(os.environ.get("PATH", os.defpath))
     return DemoRun(made, warmed, shown, program, redact_url(settings.redis.url))
 
 
@@ -189,7 +193,7 @@ def doctor(session: Session) -> "DoctorResult":
     keys that the site reads, and each database (rights, limits, indexes). Says of each what was seen, and of what is
     wrong why that matters and the command that mends it. Changes nothing. Exits with 1 if anything is wrong.
     """
-    from countercache.doctor import examination  # noqa: PLC0415
+    from countercache.operate.doctor import examination  # noqa: PLC0415
 
     return examination.examine(session.settings)
 
@@ -213,7 +217,7 @@ def locks_list(
     from here). After countercache's own come the locks that frameworks of the web stack keep in the same Redis: Celery,
     Laravel, Sidekiq, BullMQ and others, and the keys that [locks] patterns names. Nothing is changed.
     """
-    from countercache import foreign  # noqa: PLC0415
+    from countercache.foreign_locks import scan as foreign  # noqa: PLC0415
 
     settings = session.settings()
     return foreign.survey(*session.redis(settings), settings.locks.patterns, glob=pattern, foreign=not no_foreign)
@@ -239,8 +243,8 @@ def locks_clear(
     next renewal, cancels its query and stores nothing more. A lock that changed hands meanwhile is never removed. Those
     of the web stack are left too, unless one is named by its exact key together with --foreign and --force.
     """
-    from countercache import foreign as others  # noqa: PLC0415
-    from countercache import owner  # noqa: PLC0415
+    from countercache.foreign_locks import scan as others  # noqa: PLC0415
+    from countercache.store import lock_owner  # noqa: PLC0415
 
     settings = session.settings()
     return others.clear(
@@ -250,7 +254,7 @@ def locks_clear(
         force=force,
         foreign=foreign,
         dry_run=dry_run,
-        by=owner.this_owner(session.typed),
+        by=lock_owner.this_owner(session.typed),
     )
 
 
@@ -261,9 +265,9 @@ def config_check(session: Session) -> "CheckResult":
     Looks whether the tables, columns, fields, groups and periods that it names are there, whether each SQL counter
     parses, and whether Redis answers. Nothing is computed.
     """
-    from countercache import inquiry  # noqa: PLC0415
+    from countercache.operate import worker_queries  # noqa: PLC0415
 
-    return inquiry.check(session.settings())
+    return worker_queries.check(session.settings())
 
 
 @command(config_app, "config show")
@@ -272,11 +276,11 @@ def config_show(session: Session) -> "ConfigResult":
 
     They are what the file says, what the environment puts in its place, and the defaults.
     """
-    from countercache import config  # noqa: PLC0415
-    from countercache.results import ConfigResult  # noqa: PLC0415
+    from countercache.config import loader  # noqa: PLC0415
+    from countercache.model.results import ConfigResult  # noqa: PLC0415
 
     settings = session.settings()
-    shown = config.show(settings)
+    shown = loader.show(settings)
     return ConfigResult(str(settings.path) if shown.pop("path", None) else None, shown)
 
 
@@ -284,7 +288,7 @@ def config_show(session: Session) -> "ConfigResult":
 def embedded_status(session: Session) -> "EmbeddedStatus":
     """Show whether the bundled Valkey runs, and where."""
     del session
-    from countercache import embedded  # noqa: PLC0415
+    from countercache.store import embedded  # noqa: PLC0415
 
     return embedded.status()
 
@@ -296,7 +300,7 @@ def embedded_stop(session: Session) -> "EmbeddedStopped":
     The next command that needs it starts it again.
     """
     del session
-    from countercache import embedded  # noqa: PLC0415
+    from countercache.store import embedded  # noqa: PLC0415
 
     return embedded.stop()
 
@@ -305,7 +309,7 @@ app.add_typer(locks_app, name="locks")
 app.add_typer(config_app, name="config")
 app.add_typer(embedded_app, name="embedded")
 # Its commands are the app's as it is loaded: here, so that they stand after these in the help.
-from countercache import tools  # noqa: E402,F401
+from countercache.command_line import operator_commands  # noqa: E402,F401
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -329,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - here ends what anything may raise
         code = fail(session, error)
     finally:
-        commands.use()
+        suggested_commands.use()
     return code
 
 

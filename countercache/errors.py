@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from countercache.states import Lock, Reason
+    from countercache.model.states import Lock, Reason
 
 EXIT_OK = 0
 EXIT_FAILED = 1

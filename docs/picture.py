@@ -22,14 +22,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="countercache-") as place:
         os.environ["COUNTERCACHE_STATE_DIR"] = f"{place}/state"
         os.environ.pop("REDIS_URL", None)
-        from countercache import cli, config, embedded, store  # noqa: PLC0415 - after the variable is set
-        from countercache.connection import Keys, open_redis  # noqa: PLC0415
-        from countercache.render import tables  # noqa: PLC0415
+        from countercache import cli  # noqa: PLC0415 - after the variable is set
+        from countercache.config import loader  # noqa: PLC0415 - after the variable is set
+        from countercache.render import terminal  # noqa: PLC0415
+        from countercache.store import cell_store, embedded  # noqa: PLC0415 - after the variable is set
+        from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
 
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 cli.main(["demo", f"{place}/demo"])
-            settings = config.load(Path(place) / "demo" / "countercache.toml")
+            settings = loader.load(Path(place) / "demo" / "countercache.toml")
             console = Console(record=True, force_terminal=True, width=WIDTH, file=io.StringIO())
             shown = (
                 "total-borrowing",
@@ -39,8 +41,8 @@ def main() -> None:
                 "net-borrowing",
                 "largest-borrower",
             )
-            status = store.status(open_redis(settings), Keys(settings.namespace), settings, shown)
-            for part in tables.view(status):
+            status = cell_store.status(open_redis(settings), Keys(settings.namespace), settings, shown)
+            for part in terminal.view(status):
                 console.print(part)
         finally:
             embedded.stop()

@@ -16,9 +16,10 @@ from typing import Literal, get_args, get_origin
 
 import msgspec
 
-from countercache import schema, settings
-from countercache.durations import duration_text
-from countercache.percent import percent_text
+from countercache import settings
+from countercache.config import schema
+from countercache.model.durations import duration_text
+from countercache.model.percent import percent_text
 
 PAGE = Path(__file__).parent / "configuration.md"
 BEGIN = "<!-- Generated from countercache/settings.py by docs/reference.py: edit it there. -->\n"

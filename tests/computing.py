@@ -16,12 +16,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from countercache import batches, reading, worker
-from countercache.messages import COMPUTE, Ended, Finished, Go, Report, decode_report, encode
+from countercache.model.states import Computed, Failure
 from countercache.settings import Settings
-from countercache.states import Computed, Failure
+from countercache.worker import batching, source_reader, tasks
+from countercache.worker.protocol import COMPUTE, Ended, Finished, Go, Report, decode_report, encode
 
-DATA = Path(str(resources.files("countercache"))) / "data"
+DATA = Path(str(resources.files("countercache.demo"))) / "data"
 PUBLISHED = Path(__file__).parent / "data" / "published_totals.csv"
 
 
@@ -58,7 +58,7 @@ def order(
     """Let a worker do a task, for all counters of the database unless some are named; what it reported."""
     mine = tuple(counters) or tuple(name for name in settings.counters if settings.database_of(name) == database)
     line = Line(Go(task, mine, time.monotonic() + timeout, batch_size))
-    worker.run(line, settings, database)
+    tasks.run(line, settings, database)
     assert isinstance(line.reports[-1], Ended), line.reports
     return line.reports
 
@@ -96,11 +96,11 @@ def compute(settings: Settings, counters: Sequence[str] = (), **options: Any) ->
 def as_if_large(first: int = 1) -> Iterator[None]:
     """Let the smallest table be read as very large ones are: cut, the second query reading so many rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "MANY_ROWS", 0)
-        patch.setattr(reading, "ROWS", 3)
+        patch.setattr(source_reader, "MANY_ROWS", 0)
+        patch.setattr(source_reader, "ROWS", 3)
         quick = {"QUICK": 0, "QUICK_TOGETHER": 0, "ROWS": 3, "_FIRST": first, "SECONDS": 0.0, "_LONGEST": 0.0}
         for name, value in quick.items():
-            patch.setattr(batches, name, value)
+            patch.setattr(batching, name, value)
         yield
 
 

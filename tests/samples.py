@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from countercache.render import tables
-from countercache.results import (
+from countercache.model.results import (
     Accepted,
     AcceptResult,
     Broken,
@@ -45,7 +44,20 @@ from countercache.results import (
     StatusResult,
     WarmupResult,
 )
-from countercache.states import Cell, CellId, Coverage, Event, Failure, Lock, Owner, Progress, Reason, State, Verdict
+from countercache.model.states import (
+    Cell,
+    CellId,
+    Coverage,
+    Event,
+    Failure,
+    Lock,
+    Owner,
+    Progress,
+    Reason,
+    State,
+    Verdict,
+)
+from countercache.render import terminal
 
 HOSTILE = (
     "\x1b[2J\x1b]0;owned\x07[red]no[/red] \u202egnp.exe\u2066 a\nb\r\tc\x9b31m \x7f\u200b\ufeff\udcff :smile: http://x"
@@ -385,7 +397,7 @@ def screen(result: object, width: int = 100, *, colour: bool = False) -> str:
         force_terminal=colour,
         color_system="standard" if colour else None,
     )
-    tables.show(console, result)
+    terminal.show(console, result)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

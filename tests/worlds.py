@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from countercache.model.states import Reason
 from countercache.settings import (
     Aggregate,
     CounterSettings,
@@ -30,7 +31,6 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from countercache.states import Reason
 from tests.computing import load
 
 ENTITIES = ("ann", "bob's", "cy-1", "d%d", "e:e")

@@ -1,7 +1,7 @@
 """What a person or a script sees of a result: a table on a terminal, a line a row in a pipe, or a JSON document.
 
-stdout is the result, stderr what went wrong and what is to be known besides. Only `tables` and `progress` import rich,
-and are imported only where a terminal shows something.
+stdout is the result, stderr what went wrong and what is to be known besides. Only `terminal` and `progress` import
+rich, and are imported only where a terminal shows something.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from countercache.errors import CountercacheError, LockHeld
+    from countercache.model.states import Event, Progress
     from countercache.render.log import Log
     from countercache.render.progress import Bars
-    from countercache.states import Event, Progress
 
 PROGRAM = "countercache"
 LOG_FORMATS = ("text", "json")
@@ -67,9 +67,9 @@ def follow(events: Iterable[Event], *, as_json: bool = False) -> None:
     coloured = sys.stdout.isatty() and not as_json
     for event in events:
         if coloured:
-            from countercache.render import tables  # noqa: PLC0415 - rich is for terminals only
+            from countercache.render import terminal  # noqa: PLC0415 - rich is for terminals only
 
-            console(sys.stdout).print(tables.event_line(event), soft_wrap=True)
+            console(sys.stdout).print(terminal.event_line(event), soft_wrap=True)
         else:
             _line(log.line(event, log.JSON if as_json else log.TEXT))
         sys.stdout.flush()
@@ -88,7 +88,7 @@ def show_traceback(error: Exception) -> None:
     """Where the error came from, on stderr, without secrets and with nothing that a terminal obeys."""
     import traceback  # noqa: PLC0415
 
-    from countercache.redact import redact  # noqa: PLC0415
+    from countercache.model.redaction import redact  # noqa: PLC0415
     from countercache.render import text  # noqa: PLC0415
 
     for line in redact("".join(traceback.format_exception(error))).splitlines():
@@ -146,9 +146,9 @@ def console(stream: TextIO) -> Console:
 
 def _write(result: object) -> None:
     if sys.stdout.isatty():
-        from countercache.render import tables  # noqa: PLC0415 - rich is for terminals only
+        from countercache.render import terminal  # noqa: PLC0415 - rich is for terminals only
 
-        tables.show(console(sys.stdout), result)
+        terminal.show(console(sys.stdout), result)
     else:
         from countercache.render import plain  # noqa: PLC0415
 
@@ -166,7 +166,7 @@ def _line(line: str) -> None:
 
 
 def _to_stderr(line: str, kind: str, style: str, log: str) -> None:
-    from countercache.redact import redact  # noqa: PLC0415
+    from countercache.model.redaction import redact  # noqa: PLC0415
     from countercache.render import text  # noqa: PLC0415
 
     sys.stdout.flush()
@@ -179,7 +179,7 @@ def _to_stderr(line: str, kind: str, style: str, log: str) -> None:
     if sys.stderr.isatty():
         from rich.text import Text  # noqa: PLC0415 - rich is for terminals only
 
-        from countercache.render.shapes import wrapped  # noqa: PLC0415
+        from countercache.render.widgets import wrapped  # noqa: PLC0415
 
         screen, start = console(sys.stderr), len(f"{PROGRAM}: ")
         said = Text("\n".join(wrapped(f"{PROGRAM}: {kind}{clean}", screen.width)))

@@ -12,16 +12,16 @@ from collections import Counter
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from countercache import results
-from countercache.redact import redact
-from countercache.render import foreign, mended, text
-from countercache.states import LATEST, State
+from countercache.model import results
+from countercache.model.redaction import redact
+from countercache.model.states import LATEST, State
+from countercache.render import foreign, repairs, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from countercache.errors import CountercacheError
-    from countercache.states import Cell, CellId, Event, Failure, Lock, Progress
+    from countercache.model.states import Cell, CellId, Event, Failure, Lock, Progress
 
 Document = dict[str, Any]
 
@@ -232,17 +232,17 @@ def _(result: results.EventsResult) -> Document:
 
 @document.register
 def _(result: results.RecoverResult) -> Document:
-    return mended.recover_document(result) | {"warmup": document(result.warmup) if result.warmup else None}
+    return repairs.recover_document(result) | {"warmup": document(result.warmup) if result.warmup else None}
 
 
 @document.register
 def _(result: results.AcceptResult) -> Document:
-    return mended.accept_document(result)
+    return repairs.accept_document(result)
 
 
 @document.register
 def _(result: results.PruneResult) -> Document:
-    return mended.prune_document(result)
+    return repairs.prune_document(result)
 
 
 def event(each: Event) -> Document:

@@ -13,10 +13,10 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from countercache.redact import redact
+from countercache.model.redaction import redact
+from countercache.model.results import DoctorResult, Finding, Health
 from countercache.render import text
-from countercache.render.shapes import Flow, Uncut
-from countercache.results import DoctorResult, Finding, Health
+from countercache.render.widgets import Flow, Uncut
 
 SIGNS = {
     Health.OK: ("✓", "green"),

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from countercache.model.key_text import spelled
 from countercache.render import text
-from countercache.spelling import spelled
 
 if TYPE_CHECKING:
-    from countercache.results import ClearedForeign, ForeignLock
+    from countercache.model.results import ClearedForeign, ForeignLock
 
 PREVIEW = 60
 """Characters of what is in a lock that are shown."""

@@ -6,12 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from countercache.model.states import Event, Level
 from countercache.render import documents, text
-from countercache.states import Event, Level
 
 if TYPE_CHECKING:
     from countercache.errors import LockHeld
-    from countercache.states import Progress
+    from countercache.model.states import Progress
 
 TEXT, JSON = "text", "json"
 

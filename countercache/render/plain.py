@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import singledispatch
 
-from countercache import results
-from countercache.breaker import words
-from countercache.commands import to_type
-from countercache.redact import redact
-from countercache.render import foreign, mended, text, toml
+from countercache.model import results
+from countercache.model.circuit_breaker import words
+from countercache.model.redaction import redact
+from countercache.model.states import Failure, Reason
+from countercache.model.suggested_commands import to_type
+from countercache.render import foreign, repairs, text, toml
 from countercache.settings import EMBEDDED
-from countercache.states import Failure, Reason
 
 
 @singledispatch
@@ -94,17 +94,17 @@ def _(result: results.EventsResult) -> Iterator[str]:
 
 @lines.register
 def _(result: results.RecoverResult) -> Iterator[str]:
-    yield from map(row, mended.recover_lines(result))
+    yield from map(row, repairs.recover_lines(result))
 
 
 @lines.register
 def _(result: results.AcceptResult) -> Iterator[str]:
-    yield from map(row, mended.accept_lines(result))
+    yield from map(row, repairs.accept_lines(result))
 
 
 @lines.register
 def _(result: results.PruneResult) -> Iterator[str]:
-    yield from map(row, mended.prune_lines(result))
+    yield from map(row, repairs.prune_lines(result))
 
 
 @lines.register
@@ -276,19 +276,19 @@ def _(result: results.ClearResult) -> Iterator[str]:
 
 @problems.register
 def _(result: results.RecoverResult) -> Iterator[str]:
-    yield from mended.recover_problems(result)
+    yield from repairs.recover_problems(result)
     if result.warmup:
         yield from problems(result.warmup)
 
 
 @problems.register
 def _(result: results.AcceptResult) -> Iterator[str]:
-    yield from mended.accept_problems(result)
+    yield from repairs.accept_problems(result)
 
 
 @problems.register
 def _(result: results.PruneResult) -> Iterator[str]:
-    yield from mended.prune_problems(result)
+    yield from repairs.prune_problems(result)
 
 
 @problems.register

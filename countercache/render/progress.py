@@ -11,10 +11,10 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
+from countercache.model.results import RunView
+from countercache.model.states import Event, Progress
 from countercache.render import text
-from countercache.render.shapes import Runs
-from countercache.results import RunView
-from countercache.states import Event, Progress
+from countercache.render.widgets import Runs
 
 if TYPE_CHECKING:
     from countercache.errors import LockHeld

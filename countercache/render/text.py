@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
-from countercache.commands import to_type
-from countercache.redact import redact
-from countercache.states import Category, State
+from countercache.model.redaction import redact
+from countercache.model.states import Category, State
+from countercache.model.suggested_commands import to_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from countercache.results import CellView, DemoRun, EmbeddedStatus, RunView, StatusResult
-    from countercache.states import Cell, Coverage, Event, Failure, Lock, Progress
+    from countercache.model.results import CellView, DemoRun, EmbeddedStatus, RunView, StatusResult
+    from countercache.model.states import Cell, Coverage, Event, Failure, Lock, Progress
 
 LIMIT = 200
 """Characters of a text from outside that are shown before it is shortened with `…`."""

@@ -23,7 +23,7 @@ from rich.live import Live
 
 from countercache.errors import EXIT_OK, RedisError, UsageError
 from countercache.render import console
-from countercache.render.picture import Picture, Seen
+from countercache.render.watch_screen import Picture, Seen
 
 Read = Callable[[], Seen]
 

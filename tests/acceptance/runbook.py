@@ -20,9 +20,10 @@ from typing import NamedTuple
 
 import psycopg
 
-from countercache import config, store
-from countercache.connection import Keys, open_redis
-from countercache.results import StatusResult
+from countercache.config import loader
+from countercache.model.results import StatusResult
+from countercache.store import cell_store
+from countercache.store.redis_client import Keys, open_redis
 from tests.postgres import Cluster
 from tests.terminal import COMMAND, Terminal, environment
 from tests.valkey import Valkey
@@ -123,9 +124,9 @@ class Site:
 
     def status(self) -> StatusResult:
         """What `status` would say."""
-        settings = config.load(self.directory / "countercache.toml", self.variables)
+        settings = loader.load(self.directory / "countercache.toml", self.variables)
         with open_redis(settings) as client:
-            return store.status(client, Keys(settings.namespace), settings)
+            return cell_store.status(client, Keys(settings.namespace), settings)
 
     def states(self) -> dict[str, str]:
         """The state of each counter."""

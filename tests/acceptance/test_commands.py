@@ -531,7 +531,7 @@ def test_what_config_show_prints_can_be_used(directory: Path, tmp_path: Path, te
     """`config show > new.toml` is a configuration that says the same: with every kind of counter, and the demo's."""
     more = directory / "more.toml"
     own = (directory / "countercache.toml").read_text(encoding="utf-8") + text
-    more.write_text(own if text else files("countercache").joinpath("data/countercache.toml").read_text())
+    more.write_text(own if text else files("countercache.demo").joinpath("data/countercache.toml").read_text())
     shown = run("config", "show", "-c", str(more), cwd=directory)
     (tmp_path / "new.toml").write_text(shown.stdout, encoding="utf-8")
     again = run("config", "show", "-c", "new.toml", cwd=tmp_path)

@@ -33,8 +33,8 @@ def test_the_wheel_holds_what_the_program_reads(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {
         "countercache/py.typed",
-        "countercache/scripts/acquire.lua",
-        "countercache/data/figures.csv.gz",
+        "countercache/store/lua/acquire.lua",
+        "countercache/demo/data/figures.csv.gz",
     } <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert all(name.startswith(("countercache/", "countercache-")) for name in names)

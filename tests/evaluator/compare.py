@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from countercache import config
-from countercache.states import Computed
+from countercache.config import loader
+from countercache.model.states import Computed
 from tests.computing import Results, compute
 from tests.evaluator.cases import Case
 from tests.evaluator.evaluate import CONFIG, Cells, Outcome, evaluate
@@ -26,7 +26,7 @@ def differences(case: Case, place: SQLite | PostgreSQL, directory: Path) -> list
     (directory / "countercache.toml").write_text(
         f'{case.toml}\n[databases.main]\nurl = "{place.url}"\n', encoding="utf-8"
     )
-    settings = config.load(directory / "countercache.toml", {})
+    settings = loader.load(directory / "countercache.toml", {})
     expected = evaluate(tomllib.loads(case.toml), place, case.declared)
     try:
         results = {size: compute(settings, batch_size=size) for size in BATCH_SIZES}

@@ -27,9 +27,9 @@ from typing import Any
 import psycopg
 import redis
 
-from countercache import config
-from countercache.connection import Keys
+from countercache.config import loader
 from countercache.settings import Settings
+from countercache.store.redis_client import Keys
 from tests.faults import figures
 from tests.faults.processes import Result, Run
 from tests.faults.proxy import Proxy
@@ -202,7 +202,7 @@ class Site:
         for name in self.databases:
             text += figures.database(self.kind, name=name, url=self._url(), lock_timeout=lock_timeout, slow=slow)
         self.path.write_text(text, encoding="utf-8")
-        self.settings: Settings = config.load(self.path)
+        self.settings: Settings = loader.load(self.path)
 
     def _url(self) -> str:
         if self.kind == "sqlite":

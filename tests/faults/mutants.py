@@ -107,7 +107,7 @@ def copy(mutant: Mutant | None) -> Iterator[Path]:
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", root)
         if mutant:
-            script = root / "countercache" / "scripts" / mutant.script
+            script = root / "countercache" / "store" / "lua" / mutant.script
             text = script.read_text(encoding="utf-8")
             assert text.count(mutant.old) == 1, f"{mutant.script} has changed: {mutant.old!r} is not in it once"
             script.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")

@@ -19,19 +19,19 @@ from typing import Any
 GUARD_POINTS = {
     "acquire": ("countercache.locks", "acquire"),
     "renew": ("countercache.locks", "Lease.renew"),
-    "write": ("countercache.store", "write"),
+    "write": ("countercache.store.cell_store", "write"),
     "release": ("countercache.locks", "Lease.release"),
-    "fork": ("countercache.guard", "Worker.__init__"),
-    "go": ("countercache.guard", "Worker.go"),
-    "stop": ("countercache.guard", "Worker.stop"),
-    "read": ("countercache.store", "read"),
-    "script": ("countercache.connection", "run"),
+    "fork": ("countercache.run.supervisor", "Worker.__init__"),
+    "go": ("countercache.run.supervisor", "Worker.go"),
+    "stop": ("countercache.run.supervisor", "Worker.stop"),
+    "read": ("countercache.store.cell_store", "read"),
+    "script": ("countercache.store.redis_client", "run"),
 }
 WORKER_POINTS = {
-    "work": ("countercache.frame", "work"),
-    "connect": ("countercache.database", "Target.open"),
-    "report": ("countercache.frame", "Line.send"),
-    "order": ("countercache.frame", "Line.receive"),
+    "work": ("countercache.run.worker_process", "work"),
+    "connect": ("countercache.databases.base", "Target.open"),
+    "report": ("countercache.run.worker_process", "Line.send"),
+    "order": ("countercache.run.worker_process", "Line.receive"),
 }
 MOMENTS = ("before", "after")
 
@@ -57,7 +57,7 @@ def _all_that_define(holder: Any, attribute: str) -> list[Any]:
     """A module or class, and for an abstract method the classes that give it."""
     if not isinstance(holder, type):
         return [holder]
-    for module in ("countercache.postgres", "countercache.sqlite"):
+    for module in ("countercache.databases.postgresql.connection", "countercache.databases.sqlite.connection"):
         importlib.import_module(module)
     found = [holder, *holder.__subclasses__()]
     return [cls for cls in found if attribute in cls.__dict__]

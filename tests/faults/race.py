@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from countercache import config, locks
-from countercache.connection import Keys, open_redis
+from countercache import locks
+from countercache.config import loader
 from countercache.errors import LockHeld
-from countercache.owner import this_owner
+from countercache.store.lock_owner import this_owner
+from countercache.store.redis_client import Keys, open_redis
 
 
 def main(path: str, go: str, rounds: int, every: float, hold: float) -> None:
@@ -21,7 +22,7 @@ def main(path: str, go: str, rounds: int, every: float, hold: float) -> None:
 
     `start` is what the file `go` says as soon as it is there; it comes when all racers have said that they are ready.
     """
-    settings = config.load(Path(path))
+    settings = loader.load(Path(path))
     redis, keys = open_redis(settings), Keys(settings.namespace)
     redis.ping()
     owner = this_owner("race")

@@ -21,7 +21,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from countercache.config import duration
+from countercache.config.loader import duration
 from tests.faults.harness import World
 from tests.faults.injections import REGISTRY, ROWS, Done, Injection, run_all
 from tests.postgres import Cluster

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from countercache import locks
-from countercache.owner import this_owner
+from countercache.store.lock_owner import this_owner
 from tests.faults.figures import FORMULAS
 from tests.faults.harness import LEASE, ROOMY, Site
 from tests.faults.injections import Trial, injections

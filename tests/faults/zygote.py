@@ -143,11 +143,15 @@ def _load() -> None:
     import sqlalchemy.dialects.postgresql.psycopg
     import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 
-    from countercache import agent, cli, config, display, job, locks, owner, render, settings, store, worker  # noqa: F401
+    from countercache import agent, cli, locks, render, settings  # noqa: F401
+    from countercache.config import loader  # noqa: F401
+    from countercache.run import job, value_formatting  # noqa: F401
+    from countercache.store import cell_store, lock_owner  # noqa: F401
+    from countercache.worker import tasks  # noqa: F401
     from tests.faults import points, race  # noqa: F401
 
-    display.display(Decimal(1), settings.Format())
-    owner.this_owner("")
+    value_formatting.display(Decimal(1), settings.Format())
+    lock_owner.this_owner("")
 
 
 def _be(order: dict[str, Any]) -> NoReturn:

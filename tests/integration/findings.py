@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countercache.results import Finding, Health
+from countercache.model.results import Finding, Health
 
 
 def of(findings: list[Finding] | tuple[Finding, ...], subject: str) -> Finding:

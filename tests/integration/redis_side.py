@@ -9,13 +9,14 @@ from typing import Any
 
 import redis
 
-from countercache import locks, store
-from countercache.connection import Keys, open_redis
-from countercache.locks import Lease
-from countercache.publish import Published
+from countercache import locks
+from countercache.model.states import CellId, Computed, Coverage, Failure, Owner, Reason
 from countercache.settings import CounterSettings, DatabaseSettings, RedisSettings, Settings, SourceSettings
-from countercache.states import CellId, Computed, Coverage, Failure, Owner, Reason
-from countercache.store import Publication
+from countercache.store import cell_store
+from countercache.store.cell_store import Publication
+from countercache.store.lease import Lease
+from countercache.store.publishing import Published
+from countercache.store.redis_client import Keys, open_redis
 
 NAMESPACE = "site"
 OWNER = Owner("web-1", "boot", 4711, "99", "deploy", "countercache warmup", "0.1.0")
@@ -66,7 +67,7 @@ class Side:
 
     def states(self) -> dict[CellId, str]:
         """The state of each configured cell."""
-        return {view.id: view.state.value for view in store.status(self.client, self.keys, self.settings).cells}
+        return {view.id: view.state.value for view in cell_store.status(self.client, self.keys, self.settings).cells}
 
     def expire(self, name: str = "main") -> None:
         """Ends a lease as the server does when nobody renews it."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from countercache.messages import CHECK, Checked
+from countercache.model.states import Reason
 from countercache.settings import Layout, Lookup, Missing, Over
-from countercache.states import Reason
+from countercache.worker.protocol import CHECK, Checked
 from tests.computing import compute, load, order
 from tests.sources import both, counter, settings, values, whole
 

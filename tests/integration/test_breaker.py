@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from countercache import events, store
-from countercache.breaker import Backoff
+from countercache.model.circuit_breaker import Backoff
+from countercache.model.states import Cell, CellId, Computed, Event, Failure, Reason
 from countercache.render import documents
-from countercache.states import Cell, CellId, Computed, Event, Failure, Reason
-from countercache.store import Publication
+from countercache.store import cell_store, event_log
+from countercache.store.cell_store import Publication
 from tests.integration.redis_side import Side, cell, failure, value
 from tests.valkey import Valkey
 
@@ -29,23 +29,23 @@ def side(valkey: Valkey) -> Iterator[Side]:
 def attempt(side: Side, *entries: Publication, backoff: Backoff = BACKOFF) -> None:
     """One run that ends so."""
     side.expire()
-    store.write(side.acquire(), entries, ["users", "debt", "each"], backoff=backoff)
+    cell_store.write(side.acquire(), entries, ["users", "debt", "each"], backoff=backoff)
 
 
 def stored(side: Side, id_: CellId = USERS) -> Cell:
     """A cell as it is stored."""
-    return store.read(side.client, side.keys, side.settings).cells[id_]
+    return cell_store.read(side.client, side.keys, side.settings).cells[id_]
 
 
 def waits(side: Side) -> dict[str, float]:
     """The counters that are put off, and for how many seconds."""
-    seen = store.read(side.client, side.keys, side.settings)
+    seen = cell_store.read(side.client, side.keys, side.settings)
     return {counter: skip.wait for counter, skip in seen.put_off.items()}
 
 
 def told(side: Side) -> list[Event]:
     """What the log says of breakers."""
-    return [event for event in events.read(side.client, side.keys) if event.category == "breaker"]
+    return [event for event in event_log.read(side.client, side.keys) if event.category == "breaker"]
 
 
 def test_failures_in_a_row_open_it_and_each_further_one_waits_longer(side: Side) -> None:
@@ -97,7 +97,7 @@ def test_a_counter_of_which_a_cell_succeeds_is_not_put_off(side: Side) -> None:
     assert stored(side, LATEST).failures == 4
     assert not waits(side)
     assert not told(side)
-    views = store.status(side.client, side.keys, side.settings, ["debt"]).cells
+    views = cell_store.status(side.client, side.keys, side.settings, ["debt"]).cells
     assert [view.retry_in for view in views] == [None, None]
     assert [documents.cell(view)["next_attempt"] for view in views] == [None, None]
 
@@ -133,7 +133,7 @@ def test_a_write_that_is_repeated_counts_once(side: Side) -> None:
     """A failure whose reply was lost and that is told again is no second one, and no second event."""
     lease = side.acquire()
     for _ in range(3):
-        store.write(lease, [failure(USERS)], ["users"], backoff=Backoff(1, (60.0,)))
+        cell_store.write(lease, [failure(USERS)], ["users"], backoff=Backoff(1, (60.0,)))
     assert stored(side).failures == 1
     assert len(told(side)) == 1
 
@@ -142,7 +142,7 @@ def test_a_failure_told_after_the_lock_counts_too(side: Side) -> None:
     """A timeout is told when the lock has ended at its deadline."""
     lease = side.acquire(counters=("users",))
     side.expire()
-    store.write(lease, [failure(USERS)], ["users"], backoff=Backoff(1, (60.0,)))
+    cell_store.write(lease, [failure(USERS)], ["users"], backoff=Backoff(1, (60.0,)))
     assert set(waits(side)) == {"users"}
     assert [each.action for each in told(side)] == ["opened"]
 
@@ -151,6 +151,6 @@ def test_status_says_until_when(side: Side) -> None:
     """The state is what it is, an error; beside it stands for how long it is not tried again."""
     for _ in range(2):
         attempt(side, failure(USERS))
-    (view,) = store.status(side.client, side.keys, side.settings, ["users"]).cells
+    (view,) = cell_store.status(side.client, side.keys, side.settings, ["users"]).cells
     assert view.state == "error"
     assert view.retry_in == pytest.approx(60, abs=5)

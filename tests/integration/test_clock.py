@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
-from countercache import locks, recovery, store
+from countercache import locks
 from countercache.errors import LockLost
-from countercache.owner import this_owner
-from countercache.results import StatusResult
-from countercache.states import Owner, Progress, Verdict
+from countercache.model.results import StatusResult
+from countercache.model.states import Owner, Progress, Verdict
+from countercache.operate import recovery
+from countercache.store import cell_store
+from countercache.store.lock_owner import this_owner
 from tests import debian
 from tests.integration.redis_side import OWNER, Side, cell, value
 from tests.valkey import MakeValkey
@@ -68,7 +70,7 @@ def states(side: Side) -> set[str]:
 
 def status(side: Side) -> StatusResult:
     """What everybody sees."""
-    return store.status(side.client, side.keys, side.settings)
+    return cell_store.status(side.client, side.keys, side.settings)
 
 
 @pytest.mark.parametrize("age", [0.0, 2 * HOUR], ids=["just begun", "a long run"])
@@ -120,7 +122,7 @@ def test_a_live_run_keeps_one_lease_when_the_clock_is_set_back(clock: Clock) -> 
     assert states(side) == {"calculating"}
     (run,) = status(side).runs
     assert 90 < run.deadline_in <= 100
-    store.write(lease, [value(cell("users"), "5")], ["users"])
+    cell_store.write(lease, [value(cell("users"), "5")], ["users"])
     assert side.states()[cell("users")] == "ready"
     again = side.acquire(id=lease.id, lease=LEASE)
     assert again.fence == lease.fence
@@ -131,7 +133,7 @@ def test_a_value_is_stored_before_the_next_renewal_too(clock: Clock) -> None:
     side = clock.side
     lease = side.acquire(lease=LEASE)
     clock.turn(-HOUR)
-    store.write(lease, [value(cell("users"), "5")], ["users"])
+    cell_store.write(lease, [value(cell("users"), "5")], ["users"])
     assert side.states()[cell("users")] == "ready"
 
 
@@ -144,7 +146,7 @@ def test_a_run_ends_when_the_clock_is_set_forward(clock: Clock) -> None:
     with pytest.raises(LockLost, match="not renewed in time"):
         lease.renew(Progress("adding"))
     with pytest.raises(LockLost):
-        store.write(lease, [value(cell("users"), "5")], ["users"])
+        cell_store.write(lease, [value(cell("users"), "5")], ["users"])
 
 
 def test_a_lock_of_an_older_version_is_judged_by_its_beginning(clock: Clock) -> None:

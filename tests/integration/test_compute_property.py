@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from countercache.model.states import Computed, Reason
 from countercache.settings import CounterSettings
-from countercache.states import Computed, Reason
 from tests import worlds
 from tests.computing import as_if_large, compute
 from tests.postgres import Cluster

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from countercache.conditions import flaw
+from countercache.databases.conditions import flaw
+from countercache.model.states import Reason
 from countercache.settings import Lookup
-from countercache.states import Reason
 from tests.computing import compute, load
 from tests.postgres import Cluster
 from tests.sources import both, settings, values

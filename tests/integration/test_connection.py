@@ -14,12 +14,14 @@ from urllib.parse import quote
 
 import pytest
 
-from countercache import connection, events, locks, prune, store
-from countercache.connection import location, open_redis
+from countercache import locks
 from countercache.errors import ConfigError, CountercacheError, LockLost, RedisError, RedisUnreachable
-from countercache.locks import Lease
+from countercache.model.states import Event, Progress, Reason
+from countercache.operate import pruning
 from countercache.settings import RedisSettings, Settings
-from countercache.states import Event, Progress, Reason
+from countercache.store import cell_store, event_log, redis_client
+from countercache.store.lease import Lease
+from countercache.store.redis_client import location, open_redis
 from tests.integration.redis_side import OWNER, Side, cell, failure, settings_for, value
 from tests.valkey import MakeValkey, Valkey
 
@@ -28,18 +30,18 @@ Use = Callable[[Side], object]
 
 USES: dict[str, Use] = {
     "acquire": lambda side: side.acquire("other"),
-    "status": lambda side: store.status(side.client, side.keys, side.settings),
+    "status": lambda side: cell_store.status(side.client, side.keys, side.settings),
     "list": lambda side: locks.list_locks(side.client, side.keys),
     "clear": lambda side: locks.clear(side.client, side.keys, ("victim",), force=True, by=OWNER),
-    "events": lambda side: events.read(side.client, side.keys, 1),
-    "events since": lambda side: events.find(side.client, side.keys, events.Wanted(since=60)),
-    "record": lambda side: events.record(side.client, side.keys, Event("info", "recovery", "started")),
-    "prune": lambda side: prune.prune(side.client, side.keys, side.settings, by="ops@bastion"),
+    "events": lambda side: event_log.read(side.client, side.keys, 1),
+    "events since": lambda side: event_log.find(side.client, side.keys, event_log.Wanted(since=60)),
+    "record": lambda side: event_log.record(side.client, side.keys, Event("info", "recovery", "started")),
+    "prune": lambda side: pruning.prune(side.client, side.keys, side.settings, by="ops@bastion"),
 }
 HELD: dict[str, Callable[[Lease], object]] = {
     "renew": lambda lease: lease.renew(Progress("adding")),
-    "write": lambda lease: store.write(lease, [value(cell(), key="total")], done=["users"]),
-    "fail": lambda lease: store.write(lease, [failure(cell())], done=["users"]),
+    "write": lambda lease: cell_store.write(lease, [value(cell(), key="total")], done=["users"]),
+    "fail": lambda lease: cell_store.write(lease, [failure(cell())], done=["users"]),
     "mark": lambda lease: lease.mark(Reason.LOCK_LOST),
     "release": lambda lease: lease.release(),
 }
@@ -176,8 +178,8 @@ def test_a_full_memory(make_valkey: MakeValkey) -> None:
     side.raw.config_set("maxmemory", 1)
     for refused in (
         lambda: side.acquire("other"),
-        lambda: store.write(lease, [value(cell(), key="total")], done=["users"]),
-        lambda: store.write(lease, [failure(cell())], done=["users"]),
+        lambda: cell_store.write(lease, [value(cell(), key="total")], done=["users"]),
+        lambda: cell_store.write(lease, [failure(cell())], done=["users"]),
     ):
         with pytest.raises(RedisError, match="maxmemory") as caught:
             refused()
@@ -344,14 +346,14 @@ def test_every_command_is_tried_once_and_briefly(valkey: Valkey) -> None:
 
 def test_scripts_are_known_by_their_text() -> None:
     """What EVALSHA names is what EVAL would send."""
-    text, sha = connection.script("acquire")
+    text, sha = redis_client.script("acquire")
     assert text.count("local function now_us") == 1
     assert len(sha) == 40
 
 
 def test_integers_from_anybody() -> None:
     """A number that is none is 0, at any length."""
-    assert [connection.integer(text) for text in ("12", "-3", None, "", "1.5", "x", "9" * 5000, "١٢")] == [
+    assert [redis_client.integer(text) for text in ("12", "-3", None, "", "1.5", "x", "9" * 5000, "١٢")] == [
         *(12, -3),
         *(0, 0, 0, 0, 0, 0),
     ]

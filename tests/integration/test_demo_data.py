@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from countercache import config, demo, formula
+from countercache.compute import formula
+from countercache.config import loader
+from countercache.demo import site
 from countercache.errors import UsageError
 from countercache.settings import EMBEDDED
 
@@ -24,7 +26,7 @@ PUBLISHED = Path(__file__).parents[1] / "data" / "published_totals.csv"
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the demo in it."""
     path = tmp_path_factory.mktemp("demo") / "new" / "directory"
-    demo.create(path)
+    site.create(path)
     return path
 
 
@@ -58,7 +60,7 @@ def test_the_figures_are_those_that_were_published(directory: Path) -> None:
 
 def test_the_configuration_is_one_to_copy_from(directory: Path) -> None:
     """Proves that it loads, uses what there is to show, and that its formulas name only fields of the data."""
-    settings = config.load(directory / "countercache.toml", {})
+    settings = loader.load(directory / "countercache.toml", {})
     assert settings.namespace == "demo"
     assert settings.redis.url == EMBEDDED
     assert settings.publish is not None
@@ -85,7 +87,7 @@ def test_the_configuration_is_one_to_copy_from(directory: Path) -> None:
 def test_what_it_says_it_did(tmp_path: Path) -> None:
     """Proves the result's counts, and that all of it takes less than two seconds of this process's time."""
     began = time.process_time()
-    result = demo.create(tmp_path)
+    result = site.create(tmp_path)
     assert time.process_time() - began < 2.0
     assert (result.entities, result.fields, result.periods, result.figures) == (560, 34, 7, 121_958)
     assert (result.directory, result.config_kept) == (str(tmp_path), False)
@@ -94,12 +96,12 @@ def test_what_it_says_it_did(tmp_path: Path) -> None:
 
 def test_again_keeps_what_was_edited(tmp_path: Path) -> None:
     """Proves that a second time rebuilds the data and leaves an edited configuration, and says so."""
-    demo.create(tmp_path)
-    assert not demo.create(tmp_path).config_kept
+    site.create(tmp_path)
+    assert not site.create(tmp_path).config_kept
     mine = '[databases.main]\nurl = "sqlite:///councils.sqlite3"\n'
     (tmp_path / "countercache.toml").write_text(mine)
     (tmp_path / "councils.sqlite3").write_text("broken")
-    assert demo.create(tmp_path).config_kept
+    assert site.create(tmp_path).config_kept
     assert (tmp_path / "countercache.toml").read_text() == mine
     assert sum(1 for _ in figures(tmp_path / "councils.sqlite3")) == 121_958
     assert len(list(tmp_path.iterdir())) == 2
@@ -109,14 +111,14 @@ def test_a_configuration_of_something_else_is_nothing_to_try(tmp_path: Path) -> 
     """Proves that a site's own configuration is not run as a demo, and that nothing is put beside it."""
     (tmp_path / "countercache.toml").write_text('[databases.main]\nurl = "sqlite:///site.db"\n')
     with pytest.raises(UsageError, match="has a configuration of its own; name another directory"):
-        demo.create(tmp_path)
+        site.create(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["countercache.toml"]
 
 
 def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:
     """Proves that whoever opens the database while it is rebuilt finds all figures, old or new."""
-    demo.create(tmp_path)
-    rebuilding = threading.Thread(target=demo.create, args=[tmp_path])
+    site.create(tmp_path)
+    rebuilding = threading.Thread(target=site.create, args=[tmp_path])
     rebuilding.start()
     seen = 0
     while rebuilding.is_alive():
@@ -131,4 +133,4 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     """Proves that a bad directory is one line with the cure."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"the demo cannot be put into .*file.*; name a directory that you may write"):
-        demo.create(tmp_path / "file")
+        site.create(tmp_path / "file")

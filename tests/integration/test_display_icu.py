@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from countercache.display import display
+from countercache.run.value_formatting import display
 from countercache.settings import Format
 from tests import debian
 

@@ -14,17 +14,15 @@ import msgspec
 import pytest
 import redis
 
-from countercache import config, locks, owner, store
-from countercache.connection import open_redis
-from countercache.doctor import host, schedule, server, stored
-from countercache.doctor.clocks import clock
-from countercache.results import Finding, Health
-from countercache.settings import (
-    PublishSettings,
-    RedisSettings,
-    Settings,
-)
-from countercache.states import ALL, CellId
+from countercache import locks
+from countercache.config import loader
+from countercache.model.clock_comparison import clock
+from countercache.model.results import Finding, Health
+from countercache.model.states import ALL, CellId
+from countercache.operate.doctor import host, redis_server, schedule, stored_data
+from countercache.settings import PublishSettings, RedisSettings, Settings
+from countercache.store import cell_store, lock_owner, redis_client
+from countercache.store.redis_client import open_redis
 from tests.integration.findings import of, wrong
 from tests.integration.redis_side import Side, failure, value
 from tests.valkey import MakeValkey, Valkey
@@ -44,7 +42,7 @@ def side(valkey: Valkey) -> Side:
 def look(url: str, publish: PublishSettings | None = PUBLISH) -> list[Finding]:
     """What is seen of a server."""
     settings = Side(url, redis.Redis()).settings
-    client, found = server.examine(msgspec.structs.replace(settings, publish=publish))
+    client, found = redis_server.examine(msgspec.structs.replace(settings, publish=publish))
     if client:
         client.close()
     return found
@@ -166,23 +164,23 @@ def test_every_command_that_is_used_is_asked_about(make_valkey: MakeValkey, tmp_
     side = Side(valkey.url, valkey.client())
     drivers = used(valkey)
     lease = side.acquire()
-    store.write(lease, [value(CellId("users", ALL, ALL), key="k"), failure(CellId("debt", ALL, ALL))], ["users"])
-    store.status(side.client, side.keys, side.settings)
+    cell_store.write(lease, [value(CellId("users", ALL, ALL), key="k"), failure(CellId("debt", ALL, ALL))], ["users"])
+    cell_store.status(side.client, side.keys, side.settings)
     locks.list_locks(side.client, side.keys)
-    locks.clear(side.client, side.keys, (), force=True, by=owner.this_owner("test"))
+    locks.clear(side.client, side.keys, (), force=True, by=lock_owner.this_owner("test"))
     side.acquire().release()
-    asked = {use.words[0] for use in server.uses(msgspec.structs.replace(side.settings, publish=PUBLISH))}
+    asked = {use.words[0] for use in redis_server.uses(msgspec.structs.replace(side.settings, publish=PUBLISH))}
     assert used(valkey) - drivers - {"INFO"} <= asked
 
 
 def test_every_command_of_the_scripts_is_asked_about() -> None:
     """What a script calls is in the list too, but for those that look at the locks of others."""
-    scripts = Path(server.__file__).parents[1] / "scripts"
+    scripts = Path(redis_client.__file__).with_name("lua")
     texts = [path.read_text() for path in scripts.glob("*.lua") if path.stem not in {"look", "content", "remove"}]
     called = {name for text in texts for name in re.findall(r"(?:redis.p?call|remove)\('(\w+)'", text)}
     assert {"HSET", "XADD", "PEXPIRE"} < called
     settings = msgspec.structs.replace(Side("unix:///x", redis.Redis()).settings, publish=PUBLISH)
-    assert called <= {use.words[0] for use in server.uses(settings)}
+    assert called <= {use.words[0] for use in redis_server.uses(settings)}
 
 
 def used(valkey: Valkey) -> set[str]:
@@ -204,7 +202,7 @@ def test_a_cluster_needs_the_hash_tag_in_the_plain_key(make_valkey: MakeValkey) 
     assert of(look(valkey.url, good), "cluster").health is Health.OK
     side = Side(valkey.url, valkey.client())
     name = key.format(counter="users", group="all", period="all")
-    store.write(side.acquire(), [value(CellId("users", ALL, ALL), key=name)])
+    cell_store.write(side.acquire(), [value(CellId("users", ALL, ALL), key=name)])
     assert side.raw.get(name) == "1"
 
 
@@ -224,7 +222,7 @@ def test_clocks_that_differ(skew: float, uncertain: float, health: Health) -> No
 
 def stored_in(side: Side, publish: PublishSettings | None = None) -> list[Finding]:
     """What is seen of what is stored."""
-    return list(stored.examine(side.client, msgspec.structs.replace(side.settings, publish=publish)))
+    return list(stored_data.examine(side.client, msgspec.structs.replace(side.settings, publish=publish)))
 
 
 def test_nothing_stored_yet(side: Side) -> None:
@@ -236,15 +234,15 @@ def test_nothing_stored_yet(side: Side) -> None:
 
 def test_locks_that_are_stuck(side: Side) -> None:
     """A dead holder's lock and one without a time to live are wrong; of one on another host that cannot be told."""
-    side.acquire("live", owner=owner.this_owner("x"))
+    side.acquire("live", owner=lock_owner.this_owner("x"))
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    dead = msgspec.structs.replace(owner.this_owner("x"), pid=gone.pid)
+    dead = msgspec.structs.replace(lock_owner.this_owner("x"), pid=gone.pid)
     side.acquire("dead", owner=dead)
-    side.acquire("eternal", owner=owner.this_owner("x"))
+    side.acquire("eternal", owner=lock_owner.this_owner("x"))
     side.raw.persist(side.keys.lock("eternal"))
     side.acquire("far")
-    found = {each.subject: each for each in stored_in(side) if each.area == stored.LOCKS}
+    found = {each.subject: each for each in stored_in(side) if each.area == stored_data.LOCKS}
     assert {name: each.health for name, each in found.items()} == {
         "live": Health.OK, "dead": Health.WRONG, "eternal": Health.WRONG, "far": Health.UNKNOWN,
     }  # fmt: skip
@@ -257,8 +255,8 @@ def test_names_in_a_cure_are_quoted(side: Side) -> None:
     """A lock and a counter with a space in their names: what is shown can be typed."""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    side.acquire("my db", owner=msgspec.structs.replace(owner.this_owner("x"), pid=gone.pid))
-    side.acquire("eternal one", owner=owner.this_owner("x"))
+    side.acquire("my db", owner=msgspec.structs.replace(lock_owner.this_owner("x"), pid=gone.pid))
+    side.acquire("eternal one", owner=lock_owner.this_owner("x"))
     side.raw.persist(side.keys.lock("eternal one"))
     found = {each.subject: each.cure for each in stored_in(side)}
     assert found["my db"] == "countercache locks clear 'my db'"
@@ -268,7 +266,7 @@ def test_names_in_a_cure_are_quoted(side: Side) -> None:
 def test_cells_that_fail_are_stale_or_left_over(side: Side) -> None:
     """Each is named with the command for it."""
     lease = side.acquire()
-    store.write(
+    cell_store.write(
         lease,
         [
             value(CellId("debt", ALL, "latest"), fresh_for=0),
@@ -291,12 +289,12 @@ def test_plain_keys_that_the_site_cannot_trust(side: Side) -> None:
     """Overwritten, deleted, made eternal: each is told with its key, and which counter to compute again."""
     lease = side.acquire()
     keys = {period: f"total:debt:all:{period}" for period in ("latest", "all")}
-    store.write(lease, [value(CellId("debt", ALL, period), "5", key) for period, key in keys.items()], ["debt"])
+    cell_store.write(lease, [value(CellId("debt", ALL, period), "5", key) for period, key in keys.items()], ["debt"])
     lease.release()
     side.raw.expire(keys["latest"], 60)
 
     def published() -> dict[str, Finding]:
-        return {each.subject: each for each in stored_in(side, PUBLISH) if each.area == stored.PUBLISHED}
+        return {each.subject: each for each in stored_in(side, PUBLISH) if each.area == stored_data.PUBLISHED}
 
     assert set(published()) == {"keys"}
     side.raw.set(keys["latest"], "999", keepttl=True)
@@ -317,7 +315,7 @@ def test_plain_keys_as_json(side: Side) -> None:
     """Only the value counts, however the document is written; what is no document was written by somebody else."""
     publish = msgspec.structs.replace(PUBLISH, encoding="json", ttl=None)
     lease = side.acquire()
-    store.write(lease, [value(CellId("users", ALL, ALL), "5.0")], ["users"])
+    cell_store.write(lease, [value(CellId("users", ALL, ALL), "5.0")], ["users"])
     key = "total:users:all:all"
     for text, good in (('{"value": "5.00"}', True), ('{"value": "6"}', False), ("5", False), ('{"v": 5}', False)):
         side.raw.set(key, text)
@@ -328,7 +326,7 @@ def test_what_redis_refuses_is_said_and_no_more(make_valkey: MakeValkey) -> None
     """A user who may not read the plain keys gets all else looked at; one who may not read ours is told so."""
     valkey = make_valkey()
     side = Side(valkey.url, valkey.client())
-    store.write(side.acquire(), [value(CellId("users", ALL, ALL), "5")], ["users"])
+    cell_store.write(side.acquire(), [value(CellId("users", ALL, ALL), "5")], ["users"])
     side.client = open_redis(
         msgspec.structs.replace(
             side.settings, redis=RedisSettings(url=user_url(valkey, "resetkeys", "~countercache:*"))
@@ -343,7 +341,7 @@ def test_a_log_whose_key_holds_something_else(side: Side) -> None:
     """The key and the command that mends it are named; all else is looked at."""
     side.raw.lpush(side.keys.events, "x")
     found = of(stored_in(side), "key")
-    assert (found.area, found.health) == (stored.LOG, Health.WRONG)
+    assert (found.area, found.health) == (stored_data.LOG, Health.WRONG)
     assert side.keys.events in found.seen
     place, _, command = found.cure.partition(": ")
     assert (place, shlex.split(command)[-2:]) == ("delete the key", ["DEL", side.keys.events])
@@ -362,13 +360,13 @@ def environ() -> dict[str, str]:
 
 def scheduled(side: Side, settings: Settings, environ: dict[str, str]) -> list[Finding]:
     """What is found about the runs of a site."""
-    return list(schedule.examine(stored.read(side.client, settings), settings, environ))
+    return list(schedule.examine(stored_data.read(side.client, settings), settings, environ))
 
 
 def test_the_line_for_a_crontab_can_be_used(side: Side, tmp_path: Path, environ: dict[str, str]) -> None:
     """The line names the command and the configuration in full, and runs with no more than cron gives."""
     (tmp_path / "a b.toml").write_text('namespace = "x"\n[redis]\nurl = "redis://127.0.0.1:1"\n', encoding="utf-8")
-    found = of(scheduled(side, config.load(tmp_path / "a b.toml", {}), environ), "schedule")
+    found = of(scheduled(side, loader.load(tmp_path / "a b.toml", {}), environ), "schedule")
     assert found.health is Health.WARNING
     command = found.cure.partition(": ")[2].split(" ", 5)[5]
     done = subprocess.run(
@@ -382,7 +380,7 @@ def test_the_line_for_a_crontab_can_be_used(side: Side, tmp_path: Path, environ:
 def test_runs_that_come_often_enough_are_well(side: Side, environ: dict[str, str]) -> None:
     """Whatever starts them, and on whichever host; a failure is a run too."""
     assert of(scheduled(side, side.settings, environ), "schedule").seen == "no run has ended yet"
-    store.write(side.acquire(), [failure(CellId("debt", ALL, ALL))], ["debt"])
+    cell_store.write(side.acquire(), [failure(CellId("debt", ALL, ALL))], ["debt"])
     (found,) = scheduled(side, side.settings, environ)
     assert (found.health, found.cure) == (Health.OK, "")
     assert re.fullmatch(r"the last run ended \ds ago", found.seen)
@@ -391,7 +389,7 @@ def test_runs_that_come_often_enough_are_well(side: Side, environ: dict[str, str
 def test_runs_that_do_not_come_any_more(side: Side, environ: dict[str, str]) -> None:
     """The last one is too long ago: by more than a day, or by what is fresh for longer, or because a value is stale."""
     id_ = CellId("users", ALL, ALL)
-    store.write(side.acquire(), [value(id_, "5", fresh_for=3600.0)], ["users"])
+    cell_store.write(side.acquire(), [value(id_, "5", fresh_for=3600.0)], ["users"])
     key, now = side.keys.cell(id_), side.raw.time()[0]
 
     def found(age: int) -> Finding:
@@ -420,7 +418,7 @@ def test_variables_that_cron_does_not_have(side: Side, tmp_path: Path, environ: 
         "SITE": "s", "COMMENT": "c", "NOT": "n", "REDIS_URL": "redis://h", "DATABASE_URL": "sqlite:///y",
         "COUNTERCACHE_AGENT__TIMEOUT": "5m",
     }  # fmt: skip
-    settings = config.load(tmp_path / "c.toml", environ | more)
+    settings = loader.load(tmp_path / "c.toml", environ | more)
     found = of(scheduled(side, settings, environ | more), "variables")
     assert found.seen == "the configuration takes COUNTERCACHE_AGENT__TIMEOUT, REDIS_URL, SITE from the environment"
 

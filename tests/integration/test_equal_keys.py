@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from countercache.model.states import Reason
 from countercache.settings import CounterSettings, GroupSettings, Lookup
-from countercache.states import Reason
 from tests.computing import compute, load
 from tests.sources import both, counter, settings, values
 

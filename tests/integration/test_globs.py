@@ -9,7 +9,7 @@ import redis
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from countercache.globs import matcher
+from countercache.foreign_locks.globs import matcher
 from tests.valkey import Valkey
 
 GLOBS = st.lists(

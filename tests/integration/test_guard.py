@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from countercache.guard import GRACE, Channel, Ending, Guard
+from countercache.run.supervisor import GRACE, Channel, Ending, Guard
 
 
 class Ward:
@@ -180,7 +180,7 @@ def test_one_job_does_not_wait_for_another() -> None:
 
 _GUARD_OF_TWO = """
 import sys, time
-from countercache.guard import Guard
+from countercache.run.supervisor import Guard
 from tests.integration.test_guard import Ward, hold_the_interpreter, say_and_hang
 with Guard({"one": say_and_hang, "two": hold_the_interpreter}) as guard:
     for worker in guard.workers.values():

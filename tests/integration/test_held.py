@@ -7,10 +7,11 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from countercache import accept, connection, events, store
-from countercache.doctor import stored
-from countercache.states import Cell, Reason
-from countercache.store import Hold, Publication
+from countercache.model.states import Cell, Reason
+from countercache.operate import acceptance
+from countercache.operate.doctor import stored_data
+from countercache.store import cell_store, event_log, redis_client
+from countercache.store.cell_store import Hold, Publication
 from tests.integration.redis_side import Side, cell, failure, value
 from tests.valkey import Valkey
 
@@ -23,19 +24,19 @@ def side(valkey: Valkey) -> Side:
     return Side(valkey.url, valkey.client())
 
 
-def put(side: Side, number: str, share: str = "0.5") -> store.Written:
+def put(side: Side, number: str, share: str = "0.5") -> cell_store.Written:
     """Store a value of a counter that may move by so much, as a run does that then ends."""
     entry = value(USERS, number, key="total:users", hold=Hold(Decimal(share), "accept it"))
     lease = side.acquire()
-    written = store.write(lease, [entry], done=["users"])
-    assert store.write(lease, [entry], done=["users"]) == written, "a write whose reply was lost is told the same"
+    written = cell_store.write(lease, [entry], done=["users"])
+    assert cell_store.write(lease, [entry], done=["users"]) == written, "a write whose reply was lost is told the same"
     lease.release()
     return written
 
 
 def look(side: Side) -> Cell:
     """The cell as it is stored."""
-    return store.read(side.client, side.keys, side.settings).cells[USERS]
+    return cell_store.read(side.client, side.keys, side.settings).cells[USERS]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_a_value_that_moves_too_much_is_held_back(side: Side, before: str, after
         assert now.failure.reason is Reason.HELD
         assert now.failure.message.endswith(f"from £{before} to £{after}; accept it")
         assert now.failures == 0, "the circuit breaker has nothing to count"
-        assert [each.action for each in events.read(side.client, side.keys)].count("held") == 1
+        assert [each.action for each in event_log.read(side.client, side.keys)].count("held") == 1
 
 
 def test_a_value_of_another_period_is_said_to_be_one(side: Side) -> None:
@@ -65,7 +66,7 @@ def test_a_value_of_another_period_is_said_to_be_one(side: Side) -> None:
         entry = value(newest, number, hold=Hold(Decimal("0.5"), "accept it"))
         entry = msgspec.structs.replace(entry, computed=msgspec.structs.replace(entry.computed, label=label))
         lease = side.acquire()
-        written = store.write(lease, [entry], done=["debt"])
+        written = cell_store.write(lease, [entry], done=["debt"])
         lease.release()
     assert written.held[newest].message == "changed by -99.9 %, from £2200 (2021) to £2 (2022); accept it"
 
@@ -74,7 +75,7 @@ def test_doctor_names_the_command_that_accepts_it(side: Side) -> None:
     """To compute it again would hold it back again."""
     put(side, "100")
     put(side, "10")
-    (found,) = [each for each in stored.examine(side.client, side.settings) if "users: held" in each.seen]
+    (found,) = [each for each in stored_data.examine(side.client, side.settings) if "users: held" in each.seen]
     assert found.cure == "countercache accept users"
 
 
@@ -83,13 +84,13 @@ def test_an_operator_accepts_what_was_held_back(side: Side) -> None:
     put(side, "100")
     put(side, "10")
     for expected in ([USERS], []):
-        result = accept.accept(side.client, side.keys, side.settings, "users", by="ann@web", command="accept users")
+        result = acceptance.accept(side.client, side.keys, side.settings, "users", by="ann@web", command="accept users")
         assert [each.cell for each in result.cells if each.accepted] == expected
         assert result.exit_code == 0
     now = look(side)
     assert (now.value, now.failure, now.display) == (Decimal(10), None, "£10")
     assert side.raw.get("total:users") == "10"
-    (event,) = [each for each in events.read(side.client, side.keys) if each.action == "accepted"]
+    (event,) = [each for each in event_log.read(side.client, side.keys) if each.action == "accepted"]
     assert (event.by, event.counters) == ("ann@web", ("users",))
 
 
@@ -106,24 +107,24 @@ def test_what_a_run_has_replaced_is_not_accepted(side: Side) -> None:
     """Another failure came, or another value was held back, since the operator looked: neither is overwritten."""
     put(side, "100")
     put(side, "10")
-    seen = store.read(side.client, side.keys, side.settings)
+    seen = cell_store.read(side.client, side.keys, side.settings)
     lease = side.acquire()
-    store.write(lease, [failure(USERS)], done=["users"])
+    cell_store.write(lease, [failure(USERS)], done=["users"])
     fence = seen.cells[USERS].fence
-    answer = connection.run(
+    answer = redis_client.run(
         side.client, "accept", (side.keys.cell(USERS), side.keys.events), fence, "users", "ann", "", "", 1000
     )
     assert answer == "changed"
     assert look(side).value == 100
-    result = accept.accept(side.client, side.keys, side.settings, "users", by="ann", command="")
+    result = acceptance.accept(side.client, side.keys, side.settings, "users", by="ann", command="")
     assert result.cells == ()
 
 
 def test_nothing_is_held_where_no_bound_is_given(side: Side) -> None:
     """It is off by default, and `--accept` leaves the bound out."""
     lease = side.acquire()
-    store.write(lease, [value(USERS, "100")])
+    cell_store.write(lease, [value(USERS, "100")])
     lease.release()
     lease = side.acquire()
-    assert store.write(lease, [Publication(value(USERS, "1").computed)]).held == {}
+    assert cell_store.write(lease, [Publication(value(USERS, "1").computed)]).held == {}
     assert look(side).value == 1

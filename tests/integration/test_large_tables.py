@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from countercache.messages import Progressed
+from countercache.databases.sqlite.connection import SQLite
 from countercache.settings import (
     CounterSettings,
     DatabaseSettings,
@@ -20,7 +20,7 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from countercache.sqlite import SQLite
+from countercache.worker.protocol import Progressed
 from tests.computing import as_if_large, compute, load
 
 ENTITIES = 2000

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from countercache import locks, store
+from countercache import locks
 from countercache.errors import LockLost
-from countercache.states import Failure, Reason
+from countercache.model.states import Failure, Reason
+from countercache.store import cell_store
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
 from tests.valkey import Valkey
 
@@ -25,20 +26,22 @@ def side(valkey: Valkey) -> Iterator[Side]:
 
 def test_a_run_whose_lock_has_ended_may_still_say_why(side: Side) -> None:
     """A lock ends at the deadline: that this was the reason is recorded after it, beside the last value."""
-    store.write(side.acquire(), [value(USERS, "5")], done=["users"])
+    cell_store.write(side.acquire(), [value(USERS, "5")], done=["users"])
     side.expire()
     lease = side.acquire(counters=("users", "debt"))
     side.expire()
     assert (
-        store.write(lease, [failure(USERS, "not done in time"), failure(cell("debt"))], done=["users", "debt"]).refused
+        cell_store.write(
+            lease, [failure(USERS, "not done in time"), failure(cell("debt"))], done=["users", "debt"]
+        ).refused
         == ()
     )
-    found = store.read(side.client, side.keys, side.settings)
+    found = cell_store.read(side.client, side.keys, side.settings)
     assert found.cells[USERS].failure == Failure(Reason.SQL, "not done in time")
     assert found.cells[USERS].value == 5
     assert set(found.attempts) == {"each"}  # began by the first run, which did not end it
     with pytest.raises(LockLost):  # a value never: somebody else may have begun
-        store.write(lease, [value(USERS, "6")])
+        cell_store.write(lease, [value(USERS, "6")])
 
 
 def test_a_late_failure_may_be_told_twice(side: Side) -> None:
@@ -46,8 +49,8 @@ def test_a_late_failure_may_be_told_twice(side: Side) -> None:
     lease = side.acquire(counters=("users",))
     side.expire()
     for _ in range(2):
-        assert store.write(lease, [failure(USERS)], done=["users"]).refused == ()
-    assert store.read(side.client, side.keys, side.settings).cells[USERS].failures == 1
+        assert cell_store.write(lease, [failure(USERS)], done=["users"]).refused == ()
+    assert cell_store.read(side.client, side.keys, side.settings).cells[USERS].failures == 1
 
 
 def test_a_failure_without_the_lock_does_not_touch_what_others_began(side: Side) -> None:
@@ -55,11 +58,11 @@ def test_a_failure_without_the_lock_does_not_touch_what_others_began(side: Side)
     late = side.acquire(counters=("users", "debt"))
     side.expire()
     side.acquire(counters=("users",))
-    assert store.write(late, [failure(USERS), failure(cell("debt"))], done=["users", "debt"]).refused == (USERS,)
+    assert cell_store.write(late, [failure(USERS), failure(cell("debt"))], done=["users", "debt"]).refused == (USERS,)
     assert (side.states()[USERS], side.states()[cell("debt")]) == ("calculating", "error")
     locks.clear(side.client, side.keys, (), force=True, by=OWNER)
     cleared = side.acquire(counters=("users", "debt"))
     locks.clear(side.client, side.keys, (), force=True, by=OWNER)
     with pytest.raises(LockLost):
-        store.write(cleared, [failure(USERS), failure(cell("debt"))])
-    assert store.read(side.client, side.keys, side.settings).attempts["users"].reason is Reason.CLEARED
+        cell_store.write(cleared, [failure(USERS), failure(cell("debt"))])
+    assert cell_store.read(side.client, side.keys, side.settings).attempts["users"].reason is Reason.CLEARED

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from countercache.model.states import Reason
 from countercache.settings import (
     Aggregate,
     CounterSettings,
@@ -19,7 +20,6 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from countercache.states import Reason
 from tests.computing import Results, compute
 
 TABLES = """

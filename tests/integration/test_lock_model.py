@@ -24,11 +24,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from countercache import locks, store
+from countercache import locks
 from countercache.errors import LockHeld, LockLost
-from countercache.locks import Lease
-from countercache.results import LockView
-from countercache.states import CellId, Progress, Reason
+from countercache.model.results import LockView
+from countercache.model.states import CellId, Progress, Reason
+from countercache.store import cell_store
+from countercache.store.lease import Lease
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
 from tests.valkey import Valkey
 
@@ -207,7 +208,7 @@ class Model(RuleBasedStateMachine):
         before = self.look()
         entry = failure(id_) if fails else value(id_, str(lease.fence))
         try:
-            refused = store.write(lease, [entry], done=[id_.counter] if done else []).refused
+            refused = cell_store.write(lease, [entry], done=[id_.counter] if done else []).refused
         except LockLost:
             self.unchanged(before)
             return

@@ -16,13 +16,14 @@ from contextlib import ExitStack
 import msgspec
 import pytest
 
-from countercache import events, locks
-from countercache.connection import Keys
+from countercache import locks
 from countercache.errors import LockHeld, LockLost, RedisUnreachable
-from countercache.owner import this_owner
+from countercache.model.results import RecoverResult
+from countercache.model.states import Owner, Progress, Reason, Verdict
 from countercache.render import documents, plain
-from countercache.results import RecoverResult
-from countercache.states import Owner, Progress, Reason, Verdict
+from countercache.store import event_log
+from countercache.store.lock_owner import this_owner
+from countercache.store.redis_client import Keys
 from tests.integration.redis_side import OWNER, Side
 from tests.valkey import MakeValkey, Valkey
 
@@ -48,7 +49,7 @@ def pttl(side: Side, name: str = "main") -> int:
 
 def actions(side: Side) -> list[str]:
     """What was done to locks, oldest first."""
-    return [event.action for event in events.read(side.client, side.keys, 100) if event.category == "lock"]
+    return [event.action for event in event_log.read(side.client, side.keys, 100) if event.category == "lock"]
 
 
 # --- acquire
@@ -430,7 +431,7 @@ def test_a_clear_is_on_record(side: Side) -> None:
     """The event says who cleared whose lock and what was known of it."""
     side.acquire(id="run-a")
     locks.clear(side.client, side.keys, (), force=True, by=msgspec.structs.replace(OWNER, user="ops", host="bastion"))
-    event = events.read(side.client, side.keys, 1)[0]
+    event = event_log.read(side.client, side.keys, 1)[0]
     assert (event.level, event.category, event.action) == ("warning", "lock", "cleared")
     assert (event.lock, event.run, event.by) == ("main", "run-a", "ops@bastion")
     assert "deploy@web-1 (pid 4711)" in event.message

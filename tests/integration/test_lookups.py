@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from countercache.messages import CHECK, Checked
+from countercache.model.states import Reason
 from countercache.settings import Aggregate, GroupSettings, Lookup, Missing, Over
-from countercache.states import Reason
+from countercache.worker.protocol import CHECK, Checked
 from tests.computing import compute, load, order
 from tests.sources import both, counter, settings, values
 

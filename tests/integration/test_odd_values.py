@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from countercache.model.states import Reason
 from countercache.settings import (
     CounterSettings,
     DatabaseSettings,
@@ -18,7 +19,6 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from countercache.states import Reason
 from tests.computing import Results, compute, load
 
 REALS = """

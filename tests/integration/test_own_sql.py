@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from countercache.model.states import Reason
 from countercache.settings import CounterSettings, DatabaseSettings, Settings
-from countercache.states import Reason
 from tests.computing import Results, compute
 from tests.postgres import Cluster
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from countercache import events, prune, store
-from countercache.connection import member
-from countercache.results import Pruned, PruneResult
+from countercache.model.results import Pruned, PruneResult
+from countercache.model.states import ALL, EACH, LATEST, CellId, Computed, Owner, configured_cells
+from countercache.operate import pruning
 from countercache.settings import PublishSettings
-from countercache.states import ALL, EACH, LATEST, CellId, Computed, Owner, configured_cells
-from countercache.store import Publication
+from countercache.store import cell_store, event_log
+from countercache.store.cell_store import Publication
+from countercache.store.redis_client import member
 from tests.integration.redis_side import Side, cell, failure, settings_for, value
 from tests.valkey import Valkey
 
@@ -31,7 +32,7 @@ def side(valkey: Valkey) -> Iterator[Side]:
     lease = side.acquire(counters=("debt", "each", "users", "gone"))
     entries = [value(id_, "5", key=f"total:{id_.counter}:{id_.group}:{id_.period}") for id_ in (*CONFIGURED, NO_GROUP)]
     label = Publication(msgspec.structs.replace(value(GONE, "7").computed, label="2019/20"), "7")
-    store.write(lease, [*entries, label, failure(NO_PERIOD)], ["debt", "each", "users", "gone"])
+    cell_store.write(lease, [*entries, label, failure(NO_PERIOD)], ["debt", "each", "users", "gone"])
     for key in ("total:gone:all:latest", "total:gone:all:2019/20"):
         side.raw.set(key, "7")
     lease.release()
@@ -48,7 +49,7 @@ def everything(side: Side) -> dict[str, object]:
 
 def run(side: Side, *, dry_run: bool = False) -> PruneResult:
     """Prune, as an operator."""
-    return prune.prune(side.client, side.keys, side.settings, by="ops@bastion", dry_run=dry_run)
+    return pruning.prune(side.client, side.keys, side.settings, by="ops@bastion", dry_run=dry_run)
 
 
 def test_what_is_gone_from_the_configuration_goes(side: Side) -> None:
@@ -71,7 +72,7 @@ def test_it_is_on_record(side: Side) -> None:
     """One event: who, how much, and of which counters; none of a second one, which finds nothing."""
     run(side)
     run(side)
-    (event,) = [event for event in events.read(side.client, side.keys) if event.action == "pruned"]
+    (event,) = [event for event in event_log.read(side.client, side.keys) if event.action == "pruned"]
     assert (event.level, event.category, event.by) == ("info", "counter", "ops@bastion")
     assert event.counters == ("debt", "gone")
     assert event.message == "3 cells and 3 published keys that are no longer configured"
@@ -101,7 +102,7 @@ def test_a_plain_key_that_a_configured_cell_publishes_stays(side: Side) -> None:
     lease = side.acquire(counters=("debt",))
     shared = CellId("debt", "all", "2019/20")
     latest = Computed(cell("debt", "latest"), "2019/20", value(GONE, "5").computed.value)
-    store.write(lease, [value(shared, "5", key="total:debt:all:2019/20"), Publication(latest, "5")], ["debt"])
+    cell_store.write(lease, [value(shared, "5", key="total:debt:all:2019/20"), Publication(latest, "5")], ["debt"])
     lease.release()
     assert Pruned(shared, removed=True) in run(side).cells
     assert side.raw.get("total:debt:all:2019/20") == "5"
@@ -130,16 +131,16 @@ def test_what_a_live_run_covers_is_left(side: Side) -> None:
     result = run(side)
     assert result.exit_code == 3
     left = [each for each in result.cells if not each.removed]
-    assert [(each.cell, each.why) for each in left] == [(GONE, prune.LEFT)]
+    assert [(each.cell, each.why) for each in left] == [(GONE, pruning.LEFT)]
     assert not result.attempts
-    store.write(lease, [value(GONE, "9")], ["gone"])
+    cell_store.write(lease, [value(GONE, "9")], ["gone"])
     lease.release()
     assert run(side).exit_code == 0
 
 
 def test_the_run_of_a_dead_process_keeps_nothing(side: Side) -> None:
     """Its lock stays for the rest of its lease; its process is provably gone."""
-    from countercache.owner import this_owner
+    from countercache.store.lock_owner import this_owner
 
     dead: Owner = msgspec.structs.replace(this_owner("countercache warmup"), pid=2**22 + 1)
     side.acquire("archive", counters=("gone",), owner=dead)
@@ -148,16 +149,16 @@ def test_the_run_of_a_dead_process_keeps_nothing(side: Side) -> None:
 
 def test_a_cell_that_is_written_meanwhile_is_left(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare-and-delete: it was not this value that was to be removed."""
-    read = store.cells
+    read = cell_store.cells
 
     def then_written(*arguments: object) -> object:
         found = read(*arguments)  # type: ignore[arg-type]
-        store.write(side.acquire("archive", counters=("gone",)), [value(GONE, "8")], ["gone"])
+        cell_store.write(side.acquire("archive", counters=("gone",)), [value(GONE, "8")], ["gone"])
         return found
 
-    monkeypatch.setattr(store, "cells", then_written)
+    monkeypatch.setattr(cell_store, "cells", then_written)
     result = run(side)
-    assert Pruned(GONE, removed=False, why=prune.CHANGED) in result.cells
+    assert Pruned(GONE, removed=False, why=pruning.CHANGED) in result.cells
     assert result.exit_code == 3
     assert side.raw.hget(side.keys.cell(GONE), "value") == "8"
 
@@ -174,7 +175,7 @@ def test_other_namespaces_and_keys_are_not_touched(side: Side) -> None:
 def test_thousands_go_in_steps(side: Side) -> None:
     """No script is long enough to keep others waiting; all are removed."""
     lease = side.acquire("archive", counters=("old",))
-    store.write(lease, [value(CellId("old", "all", f"{number:04}")) for number in range(1700)], ["old"])
+    cell_store.write(lease, [value(CellId("old", "all", f"{number:04}")) for number in range(1700)], ["old"])
     lease.release()
     side.raw.config_resetstat()
     assert len(run(side).cells) == 1703
@@ -187,4 +188,4 @@ def test_a_counter_over_each_period_keeps_what_it_has_found(valkey: Valkey) -> N
     settings = settings_for(valkey.url)
     known = {cell("each", "2018/19"), cell("each", LATEST), cell("each", ALL), cell("each", EACH)}
     assert list(configured_cells(settings, known, ["each"])) == [cell("each", "2018/19")]
-    assert cell("each", LATEST) in prune.orphans(settings, known)
+    assert cell("each", LATEST) in pruning.orphans(settings, known)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from countercache.model.states import Computed, Reason
 from countercache.settings import (
     CounterSettings,
     DatabaseSettings,
@@ -21,7 +22,6 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from countercache.states import Computed, Reason
 from tests.computing import Results, compute
 
 LONG = """

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from redis.connection import AbstractConnection
 
-from countercache import cli, locks, store
-from countercache.connection import Keys, open_redis
+from countercache import cli, locks
+from countercache.model.states import CellId, Computed, Coverage, Owner, Progress
 from countercache.settings import CounterSettings, DatabaseSettings, RedisSettings, Settings, SourceSettings
-from countercache.states import CellId, Computed, Coverage, Owner, Progress
-from countercache.store import Publication
+from countercache.store import cell_store
+from countercache.store.cell_store import Publication
+from countercache.store.redis_client import Keys, open_redis
 from tests.valkey import Valkey
 
 OWNER = Owner("web-1", "boot", 4711, "99", "deploy", "countercache warmup", "0.1.0")
@@ -78,7 +79,7 @@ def test_a_run_asks_as_often_as_it_must(valkey: Valkey, turns: Turns) -> None:
     options: dict[str, Any] = {"owner": OWNER, "counters": ("debt",), "lease": 30.0, "budget": 900.0}
     first = locks.acquire(client, keys, "main", id="first", **options)
     first.renew(Progress("reading"))
-    store.write(first, entries(1), ["debt"])
+    cell_store.write(first, entries(1), ["debt"])
     first.release()
     turns.count()  # by now the server knows the scripts, as it does after the first run
 
@@ -87,9 +88,9 @@ def test_a_run_asks_as_often_as_it_must(valkey: Valkey, turns: Turns) -> None:
     lease.renew(Progress("reading", 5, 10))
     assert turns.count() == 1
     for cells, trips in ((1, 1), (1000, 1), (1001, 2), (2500, 3)):
-        store.write(lease, entries(cells), ["debt"])
+        cell_store.write(lease, entries(cells), ["debt"])
         assert turns.count() == trips, cells
-    assert len(store.status(client, keys, settings).cells) == 2500
+    assert len(cell_store.status(client, keys, settings).cells) == 2500
     assert turns.count() == 2
     lease.release()
     assert turns.count() == 1
@@ -102,7 +103,7 @@ def test_status_asks_three_times_at_most(
     """The whole command, with what the driver says on connecting."""
     client, keys = open_redis(settings_for(valkey)), Keys("site")
     lease = locks.acquire(client, keys, "main", id="run", owner=OWNER, counters=("debt",), lease=30.0, budget=900.0)
-    store.write(lease, entries(1500), ["debt"])
+    cell_store.write(lease, entries(1500), ["debt"])
     lease.release()
     client.close()
     turns.count()

@@ -9,14 +9,15 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from countercache import events, locks, store
-from countercache.breaker import Backoff
-from countercache.connection import Keys, cell_of, member
+from countercache import locks
 from countercache.errors import LockLost
-from countercache.publish import Published
+from countercache.model.circuit_breaker import Backoff
+from countercache.model.states import CellId, Computed, Coverage, Failure, Progress, Reason
 from countercache.render import text
-from countercache.states import CellId, Computed, Coverage, Failure, Progress, Reason
-from countercache.store import Publication
+from countercache.store import cell_store, event_log
+from countercache.store.cell_store import Publication
+from countercache.store.publishing import Published
+from countercache.store.redis_client import Keys, cell_of, member
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
 from tests.valkey import Valkey
 
@@ -53,8 +54,8 @@ def test_a_value_and_all_that_belongs_to_it(side: Side) -> None:
         rejected=2,
     )
     entry = Publication(computed, "£126.8B", fresh_for=60, published=PLAIN)
-    assert store.write(lease, [entry], done=["users"]).refused == ()
-    found = store.read(side.client, side.keys, side.settings).cells[USERS]
+    assert cell_store.write(lease, [entry], done=["users"]).refused == ()
+    found = cell_store.read(side.client, side.keys, side.settings).cells[USERS]
     assert (found.value, found.previous, found.change) == (computed.value, computed.previous, computed.change)
     assert found.points
     assert (found.label, found.display, found.coverage) == ("2019/20", "£126.8B", Coverage(510, 560))
@@ -73,28 +74,28 @@ def test_a_value_and_all_that_belongs_to_it(side: Side) -> None:
 )
 def test_a_number_is_kept_to_the_last_digit(side: Side, number: str) -> None:
     """Any decimal comes back equal, and is stored without an exponent."""
-    store.write(side.acquire(), [value(USERS, number)])
+    cell_store.write(side.acquire(), [value(USERS, number)])
     assert "E" not in stored(side)["value"]
-    assert store.read(side.client, side.keys, side.settings).cells[USERS].value == Decimal(number)
+    assert cell_store.read(side.client, side.keys, side.settings).cells[USERS].value == Decimal(number)
 
 
 def test_a_published_key_may_stay(side: Side) -> None:
     """Without a time to live the plain key has none, also where it had one before."""
     side.raw.set("total:users", 0, px=1000)
     entry = Publication(Computed(USERS, "", Decimal(1)), published=(Published("total:users", "1", None),))
-    store.write(side.acquire(), [entry])
+    cell_store.write(side.acquire(), [entry])
     assert side.raw.pttl("total:users") == -1
 
 
 def test_a_failure_stays_beside_the_last_value(side: Side) -> None:
     """Promise D: the value, its label, its time and the published key stay; failures in a row are counted."""
-    store.write(side.acquire(), [value(USERS, "5", key="total:users")])
+    cell_store.write(side.acquire(), [value(USERS, "5", key="total:users")])
     before = stored(side)
     for row in (1, 2):
         side.expire()
         lease = side.acquire()
-        store.write(lease, [failure(USERS, f"attempt {row}")], backoff=Backoff(1, (60.0, 120.0)))
-        found = store.read(side.client, side.keys, side.settings).cells[USERS]
+        cell_store.write(lease, [failure(USERS, f"attempt {row}")], backoff=Backoff(1, (60.0, 120.0)))
+        found = cell_store.read(side.client, side.keys, side.settings).cells[USERS]
         assert found.failure == Failure(Reason.SQL, f"attempt {row}")
         assert (found.failures, found.fence, found.run) == (row, lease.fence, lease.id)
         assert found.failed_at == pytest.approx(time.time(), abs=5)
@@ -109,20 +110,20 @@ def test_a_value_wipes_out_earlier_failures_and_earlier_extras(side: Side) -> No
     compared = Computed(
         USERS, "", Decimal(1), previous=Decimal(2), change=Decimal(-50), points=True, coverage=Coverage(1, 1)
     )
-    store.write(side.acquire(), [Publication(compared, fresh_for=60)])
+    cell_store.write(side.acquire(), [Publication(compared, fresh_for=60)])
     side.expire()
-    store.write(side.acquire(), [failure(USERS)], backoff=Backoff(1, (60.0,)))
+    cell_store.write(side.acquire(), [failure(USERS)], backoff=Backoff(1, (60.0,)))
     side.expire()
-    store.write(side.acquire(), [Publication(Computed(USERS, "", Decimal(3)), "3")])
+    cell_store.write(side.acquire(), [Publication(Computed(USERS, "", Decimal(3)), "3")])
     assert set(stored(side)) == {"value", "display", "label", "rejected", "duration", "computed_at", "run", "fence"}
 
 
 def test_a_change_without_a_unit_is_in_percent(side: Side) -> None:
     """Only a change in points says so: cells that an earlier version stored say nothing and are read as before."""
     compared = Computed(USERS, "", Decimal(1), previous=Decimal(2), change=Decimal(-50))
-    store.write(side.acquire(), [Publication(compared)])
+    cell_store.write(side.acquire(), [Publication(compared)])
     assert "change_unit" not in stored(side)
-    found = store.read(side.client, side.keys, side.settings).cells[USERS]
+    found = cell_store.read(side.client, side.keys, side.settings).cells[USERS]
     assert (found.change, found.points) == (Decimal(-50), False)
 
 
@@ -130,19 +131,19 @@ def test_the_same_write_again_changes_nothing(side: Side) -> None:
     """A write whose reply was lost is sent again: accepted, not counted twice, not written twice."""
     lease = side.acquire()
     entries = [value(USERS), failure(cell("debt"))]
-    assert store.write(lease, entries, done=["users"]).refused == ()
+    assert cell_store.write(lease, entries, done=["users"]).refused == ()
     before = [stored(side), stored(side, cell("debt"))]
-    assert store.write(lease, entries, done=["users"]).refused == ()
+    assert cell_store.write(lease, entries, done=["users"]).refused == ()
     assert [stored(side), stored(side, cell("debt"))] == before
     assert before[1]["failures"] == "1"
-    assert [event.category for event in events.read(side.client, side.keys, 10)].count("counter") == 1
+    assert [event.category for event in event_log.read(side.client, side.keys, 10)].count("counter") == 1
 
 
 def test_what_a_run_has_stored_it_does_not_fail_later(side: Side) -> None:
     """The failure of a whole run does not touch the cells that it has completed before."""
     lease = side.acquire()
-    store.write(lease, [value(USERS, "7")])
-    store.write(lease, [failure(USERS), failure(cell("debt"))])
+    cell_store.write(lease, [value(USERS, "7")])
+    cell_store.write(lease, [failure(USERS), failure(cell("debt"))])
     assert side.states()[USERS] == "ready"
 
 
@@ -150,9 +151,9 @@ def test_a_newer_run_is_never_overwritten(side: Side) -> None:
     """The fence: a cell that a newer run wrote under another lock is left alone, and the caller is told which."""
     late = side.acquire("main")
     newer = side.acquire("archive")
-    store.write(newer, [value(USERS, "2", key="total:users")])
-    assert store.write(late, [value(USERS, "1", key="total:users"), value(cell("debt"))]).refused == (USERS,)
-    assert store.write(late, [failure(USERS)]).refused == (USERS,)
+    cell_store.write(newer, [value(USERS, "2", key="total:users")])
+    assert cell_store.write(late, [value(USERS, "1", key="total:users"), value(cell("debt"))]).refused == (USERS,)
+    assert cell_store.write(late, [failure(USERS)]).refused == (USERS,)
     assert (stored(side)["value"], side.raw.get("total:users")) == ("2", "2")
     assert "reason" not in stored(side)
     assert stored(side, cell("debt"))["value"] == "1"
@@ -162,7 +163,7 @@ def test_a_fence_of_another_run_is_not_mine(side: Side) -> None:
     """An equal fence is mine only together with my id (an old snapshot restored may bring one back)."""
     lease = side.acquire()
     side.raw.hset(side.keys.cell(USERS), mapping={"fence": lease.fence, "run": "somebody-else", "value": "9"})
-    assert store.write(lease, [value(USERS, "1")]).refused == (USERS,)
+    assert cell_store.write(lease, [value(USERS, "1")]).refused == (USERS,)
     assert stored(side)["value"] == "9"
 
 
@@ -181,7 +182,7 @@ def test_a_run_without_its_lock_writes_nothing(side: Side, how: str) -> None:
     if how == "taken":
         side.acquire()
     with pytest.raises(LockLost) as caught:
-        store.write(lease, [value(USERS, key="total:users"), failure(cell("debt"))], done=["users"])
+        cell_store.write(lease, [value(USERS, key="total:users"), failure(cell("debt"))], done=["users"])
     assert caught.value.reason is (Reason.CLEARED if how == "cleared" else Reason.LOCK_LOST)
     assert not lease.alive()
     assert not stored(side)
@@ -193,11 +194,11 @@ def test_nothing_is_written_after_the_deadline(side: Side) -> None:
     lease = side.acquire(budget=0.05)
     side.raw.persist(side.keys.lock("main"))
     end = time.monotonic() + 5
-    while store.status(side.client, side.keys, side.settings).runs and time.monotonic() < end:
+    while cell_store.status(side.client, side.keys, side.settings).runs and time.monotonic() < end:
         pass
     with pytest.raises(LockLost):
         while time.monotonic() < end:
-            store.write(lease, [value(USERS)])
+            cell_store.write(lease, [value(USERS)])
 
 
 # --- states
@@ -214,13 +215,13 @@ def test_the_states_of_a_life(side: Side) -> None:
         cell("each", "each"): "pending",
         USERS: "pending",
     }
-    store.write(lease, [value(latest)])
+    cell_store.write(lease, [value(latest)])
     assert (side.states()[latest], side.states()[overall]) == ("ready", "calculating")
     side.expire()
     assert (side.states()[latest], side.states()[overall]) == ("ready", "error")
     lease = side.acquire(counters=("debt",))
     assert (side.states()[latest], side.states()[overall]) == ("calculating", "calculating")
-    store.write(lease, [value(latest, fresh_for=0.0), failure(overall)], done=["debt"])
+    cell_store.write(lease, [value(latest, fresh_for=0.0), failure(overall)], done=["debt"])
     assert (side.states()[latest], side.states()[overall]) == ("stale", "error")
     lease.release()
     assert (side.states()[latest], side.states()[overall]) == ("stale", "error")
@@ -232,17 +233,17 @@ def test_the_states_of_a_life(side: Side) -> None:
 )
 def test_a_run_that_did_not_end_shows_why(side: Side, end: str, reason: Reason) -> None:
     """The cells that it has not written are in error, with the last value beside; what it has written is not."""
-    store.write(side.acquire(), [value(USERS, "5"), value(cell("debt"), "6")])
+    cell_store.write(side.acquire(), [value(USERS, "5"), value(cell("debt"), "6")])
     side.expire()
     lease = side.acquire(counters=("users", "debt"))
-    store.write(lease, [value(cell("debt"), "7")])
+    cell_store.write(lease, [value(cell("debt"), "7")])
     if end == "cleared":
         locks.clear(side.client, side.keys, (), force=True, by=OWNER)
     else:
         side.expire()
         if end == "lost":
             lease.mark(Reason.LOCK_LOST)
-    view = next(v for v in store.status(side.client, side.keys, side.settings, ["users"]).cells)
+    view = next(v for v in cell_store.status(side.client, side.keys, side.settings, ["users"]).cells)
     assert (view.state, view.failure and view.failure.reason) == ("error", reason)
     assert view.cell is not None
     assert view.cell.value == 5
@@ -253,10 +254,10 @@ def test_a_later_attempt_overtakes_an_older_record(side: Side) -> None:
     """The record of an abandoned attempt goes when a newer run has ended the counter, not when an older one has."""
     old = side.acquire("main", counters=("users",))
     new = side.acquire("archive", counters=("users",))
-    store.write(old, [value(USERS)], done=["users"])
+    cell_store.write(old, [value(USERS)], done=["users"])
     assert side.raw.hget(side.keys.began, "users") == str(new.fence)
     assert side.states()[USERS] == "error"  # `archive` is no database of these settings, so its lease is not seen
-    store.write(new, [value(USERS)], done=["users"])
+    cell_store.write(new, [value(USERS)], done=["users"])
     assert not side.raw.exists(side.keys.began)
     assert side.states()[USERS] == "ready"
 
@@ -264,11 +265,11 @@ def test_a_later_attempt_overtakes_an_older_record(side: Side) -> None:
 def test_real_periods_replace_the_placeholder(side: Side) -> None:
     """A counter over each period shows one cell while none is known, and then its own, in order."""
     placeholder = cell("each", "each")
-    store.write(side.acquire(), [failure(placeholder)], done=["each"])
+    cell_store.write(side.acquire(), [failure(placeholder)], done=["each"])
     assert [id_ for id_ in side.states() if id_.counter == "each"] == [placeholder]
     side.expire()
     lease = side.acquire()
-    store.write(lease, [value(cell("each", label)) for label in ("2019/20", "2018/19")], done=["each"])
+    cell_store.write(lease, [value(cell("each", label)) for label in ("2019/20", "2018/19")], done=["each"])
     assert [id_.period for id_ in side.states() if id_.counter == "each"] == ["2018/19", "2019/20"]
     assert not stored(side, placeholder)
     assert not side.raw.sismember(side.keys.index, member(placeholder))
@@ -277,9 +278,9 @@ def test_real_periods_replace_the_placeholder(side: Side) -> None:
 def test_status_shows_runs_and_ages(side: Side) -> None:
     """Runs of any process with their progress, cells with their age and the counter's own name."""
     lease = side.acquire(budget=900)
-    store.write(lease, [value(cell("debt"))])
+    cell_store.write(lease, [value(cell("debt"))])
     lease.renew(Progress("adding", 120, 400))
-    found = store.status(side.client, side.keys, side.settings, ["debt"])
+    found = cell_store.status(side.client, side.keys, side.settings, ["debt"])
     (run,) = found.runs
     assert (run.lock, run.progress) == ("main", Progress("adding", 120, 400))
     assert 0 <= run.elapsed < 5
@@ -297,15 +298,15 @@ def test_coverage_is_by_period_where_there_are_periods(side: Side, period: str |
     settings = msgspec.structs.replace(side.settings, sources={"figures": source})
     cells = [CellId("debt", "all", each) for each in ("latest", "all")]
     found = [Computed(id_, id_.period, Decimal(1), coverage=Coverage(8, 12)) for id_ in cells]
-    store.write(side.acquire(), [Publication(each) for each in found])
-    assert [text.remarks(view) for view in store.status(side.client, side.keys, settings, ["debt"]).cells] == shown
+    cell_store.write(side.acquire(), [Publication(each) for each in found])
+    assert [text.remarks(view) for view in cell_store.status(side.client, side.keys, settings, ["debt"]).cells] == shown
 
 
 def test_failures_are_in_the_log(side: Side) -> None:
     """One event for a counter that failed, with its first message, however many cells it has."""
     lease = side.acquire()
-    store.write(lease, [failure(cell("debt", str(n)), f"bad {n}") for n in range(5)])
-    (event,) = [event for event in events.read(side.client, side.keys, 10) if event.category == "counter"]
+    cell_store.write(lease, [failure(cell("debt", str(n)), f"bad {n}") for n in range(5)])
+    (event,) = [event for event in event_log.read(side.client, side.keys, 10) if event.category == "counter"]
     assert (event.level, event.action, event.counters, event.lock, event.run) == (
         "error",
         "failed",
@@ -336,8 +337,8 @@ def test_no_two_cells_share_a_key(side: Side) -> None:
     keys = Keys("site")
     assert len({keys.cell(id_) for id_ in ids}) == len(ids)
     assert [cell_of(member(id_)) for id_ in ids] == ids
-    store.write(side.acquire(), [value(id_) for id_ in ids])
-    assert store.read(side.client, side.keys, side.settings).known == frozenset(ids)
+    cell_store.write(side.acquire(), [value(id_) for id_ in ids])
+    assert cell_store.read(side.client, side.keys, side.settings).known == frozenset(ids)
 
 
 def test_keys_of_a_namespace_share_one_hash_tag() -> None:
@@ -350,7 +351,7 @@ def test_keys_of_a_namespace_share_one_hash_tag() -> None:
 
 def test_odd_data_is_an_error_of_its_cell(side: Side) -> None:
     """What somebody else wrote into our keys breaks neither `status` nor the next run."""
-    store.write(side.acquire(), [value(USERS), value(cell("debt")), value(cell("debt", "latest"))])
+    cell_store.write(side.acquire(), [value(USERS), value(cell("debt")), value(cell("debt", "latest"))])
     side.raw.hset(
         side.keys.cell(USERS),
         mapping={
@@ -364,7 +365,7 @@ def test_odd_data_is_an_error_of_its_cell(side: Side) -> None:
     side.raw.hset(side.keys.cell(cell("debt")), mapping={"reason": "from a later version", "error": "€"})
     side.raw.sadd(side.keys.index, b"\xff:x", "no cell")
     side.raw.hset(side.keys.began, "debt", b"x\xff lock lost")
-    views = {view.id: view for view in store.status(side.client, side.keys, side.settings).cells}
+    views = {view.id: view for view in cell_store.status(side.client, side.keys, side.settings).cells}
     odd = views[USERS]
     assert odd.state == "error"
     assert odd.failure is not None
@@ -374,16 +375,16 @@ def test_odd_data_is_an_error_of_its_cell(side: Side) -> None:
     assert views[cell("debt")].failure == Failure(Reason.REDIS, "€")
     assert views[cell("debt", "latest")].state == "ready"
     side.expire()
-    store.write(side.acquire(), [value(USERS)], done=["debt", "each", "users"])
+    cell_store.write(side.acquire(), [value(USERS)], done=["debt", "each", "users"])
     assert side.states()[USERS] == "ready"
 
 
 @pytest.mark.parametrize("number", ["9" * 1_000_000, "1E+1000000", "-1e-1000000", "0e-1000000"])
 def test_an_absurd_number_is_none(side: Side, number: str) -> None:
     """Neither a megabyte of digits nor what would be one when it is written out is shown as a value."""
-    store.write(side.acquire(), [value(USERS)])
+    cell_store.write(side.acquire(), [value(USERS)])
     side.raw.hset(side.keys.cell(USERS), mapping={"value": number, "previous": number, "change": number})
-    view = store.read(side.client, side.keys, side.settings).view(USERS, "Users")
+    view = cell_store.read(side.client, side.keys, side.settings).view(USERS, "Users")
     assert view.failure is not None
     assert "no number" in view.failure.message
     assert view.cell is not None
@@ -392,16 +393,16 @@ def test_an_absurd_number_is_none(side: Side, number: str) -> None:
 
 def test_megabytes_in_a_cell_are_cut(side: Side) -> None:
     """What we never write so long is not shown whole."""
-    store.write(side.acquire(), [value(USERS)])
+    cell_store.write(side.acquire(), [value(USERS)])
     names = ("label", "display", "run", "error", "reason")
     side.raw.hset(side.keys.cell(USERS), mapping=dict.fromkeys(names, "x" * 1_000_000))
-    view = store.read(side.client, side.keys, side.settings).view(USERS, "Users")
+    view = cell_store.read(side.client, side.keys, side.settings).view(USERS, "Users")
     assert len(msgspec.json.encode(view)) < 20_000
 
 
 def test_a_long_error_is_cut(side: Side) -> None:
     """A megabyte from a database does not go into every cell."""
-    store.write(side.acquire(), [failure(USERS, "x" * 1_000_000)])
+    cell_store.write(side.acquire(), [failure(USERS, "x" * 1_000_000)])
     assert len(stored(side)["error"]) < 3000
 
 
@@ -414,11 +415,11 @@ def commands(side: Side) -> dict[str, int]:
 def test_a_thousand_cells_a_round_trip(side: Side) -> None:
     """2,500 cells are written by three calls of the script, and none is lost; the last one ends the counters."""
     lease = side.acquire()
-    store.write(lease, [value(USERS)])
+    cell_store.write(lease, [value(USERS)])
     side.raw.config_resetstat()
-    store.write(lease, [value(cell("each", f"{n:04}"), str(n)) for n in range(2500)], done=["each"])
+    cell_store.write(lease, [value(cell("each", f"{n:04}"), str(n)) for n in range(2500)], done=["each"])
     assert commands(side)["evalsha"] == 3
-    found = store.read(side.client, side.keys, side.settings, ["each"])
+    found = cell_store.read(side.client, side.keys, side.settings, ["each"])
     assert [found.cells[id_].value for id_ in found.ids] == list(range(2500))
     assert "each" not in found.attempts
 
@@ -429,7 +430,7 @@ def test_ten_thousand_cells_are_read_at_once(side: Side) -> None:
     lease = side.acquire()
     cells = [cell("each", f"{n:05}") for n in range(10_000)]
     changed = (Computed(id_, id_.period, computed.value, computed.previous, computed.change) for id_ in cells)
-    store.write(
+    cell_store.write(
         lease,
         [Publication(each, "£126.8B", fresh_for=900.0, definition="0123456789abcdef") for each in changed],
         done=["each"],
@@ -437,6 +438,6 @@ def test_ten_thousand_cells_are_read_at_once(side: Side) -> None:
     times = []
     for _ in range(3):
         before = time.process_time()
-        assert len(store.status(side.client, side.keys, side.settings, ["each"]).cells) == 10_000
+        assert len(cell_store.status(side.client, side.keys, side.settings, ["each"]).cells) == 10_000
         times.append(time.process_time() - before)
     assert min(times) < 0.6

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from countercache.messages import CHECK, Checked
 from countercache.settings import (
     Aggregate,
     CounterSettings,
@@ -18,6 +17,7 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
+from countercache.worker.protocol import CHECK, Checked
 from tests.computing import order
 
 TABLES = """

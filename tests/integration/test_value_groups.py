@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from countercache.messages import CHECK, PLAN, Checked, Planned
+from countercache.model.states import ALL, CellId, Reason
 from countercache.settings import GroupSettings, Lookup, Over, Settings
-from countercache.states import ALL, CellId, Reason
+from countercache.worker.protocol import CHECK, PLAN, Checked, Planned
 from tests.computing import Results, compute, load, order
 from tests.sources import both, counter, settings, values
 

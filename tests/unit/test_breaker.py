@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countercache.breaker import backoff, put_off, skipped_events, words
-from countercache.results import Skip
+from countercache.model.circuit_breaker import backoff, put_off, skipped_events, words
+from countercache.model.results import Skip
+from countercache.model.states import Cell, CellId, Failure, Reason
 from countercache.settings import BreakerSettings
-from countercache.states import Cell, CellId, Failure, Reason
 
 NOW = 1000.0
 FAILURE = Failure(Reason.UNREACHABLE, "the database main cannot be reached")

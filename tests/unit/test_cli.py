@@ -14,9 +14,10 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from countercache import cli, config, errors
+from countercache import cli, errors
+from countercache.command_line.session import Session, entities, seconds
+from countercache.config import loader
 from countercache.errors import CountercacheError, RedisUnreachable, UsageError
-from countercache.session import Session, entities, seconds
 from tests.unit.test_render import CONTRACT
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -268,7 +269,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def load(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(config, "load", load)
+    monkeypatch.setattr(loader, "load", load)
 
 
 def test_our_errors_end_with_their_exit_code(

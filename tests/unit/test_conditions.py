@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from countercache.conditions import flaw
+from countercache.databases.conditions import flaw
 
 BOTH = ["postgresql", "sqlite"]
 

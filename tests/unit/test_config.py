@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countercache import checks, config, convert, document, environment
-from countercache.display import display
-from countercache.document import Document
+from countercache.config import conversion, document, environment, loader, validation
+from countercache.config.document import Document
 from countercache.errors import ConfigError
+from countercache.run.value_formatting import display
 from countercache.settings import Format, Layout, Lookup, Over, Settings
 from tests.rights import closed_directory
 
@@ -66,7 +66,7 @@ def load(
     """Load what a `countercache.toml` in `folder` says, found as a command there finds it."""
     if text is not None:
         (folder / "countercache.toml").write_text(text)
-    return config.load(path, environ or {}, cwd=folder)
+    return loader.load(path, environ or {}, cwd=folder)
 
 
 def message(folder: Path, text: str | None, environ: Mapping[str, str] | None = None) -> str:
@@ -357,16 +357,16 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert config.load(file, {}).namespace == "given"
-    assert config.load(None, {"COUNTERCACHE_CONFIG": str(file)}).path == file
-    assert config.load(None, {"COUNTERCACHE_NAMESPACE": "variable"}).namespace == "variable"
+    assert loader.load(file, {}).namespace == "given"
+    assert loader.load(None, {"COUNTERCACHE_CONFIG": str(file)}).path == file
+    assert loader.load(None, {"COUNTERCACHE_NAMESPACE": "variable"}).namespace == "variable"
     with pytest.raises(ConfigError, match=r"given\.toml does not exist"):
-        config.load(Path("given.toml"), {})
+        loader.load(Path("given.toml"), {})
     with pytest.raises(ConfigError, match="there is no configuration"):
-        config.load(None, {})
+        loader.load(None, {})
     file.write_text("nonsense = 1")
     with pytest.raises(ConfigError, match=f"^{file}: "):
-        config.load(file, {})
+        loader.load(file, {})
 
 
 def test_variables_in_texts(tmp_path: Path) -> None:
@@ -494,7 +494,7 @@ def test_a_relative_path_of_sqlite_begins_at_the_file(tmp_path: Path) -> None:
 def test_show_hides_secrets(tmp_path: Path) -> None:
     """Proves that what is shown is plain data, durations as text, without a password, and loads again."""
     text = BASE + '[redis]\nurl = "rediss://:secret-word@h?ssl_password=secret-word"\n[agent]\ntimeout = "90m"'
-    shown = config.show(load(tmp_path, text))
+    shown = loader.show(load(tmp_path, text))
     assert "secret-word" not in repr(shown)
     assert shown["redis"] == {"url": "rediss://:***@h?ssl_password=***"}
     assert shown["agent"] == {"timeout": "1h30m", "lease": "30s", "batch_size": "auto"}
@@ -576,9 +576,9 @@ def test_whatever_is_written_is_settings_or_one_line(changes: dict[tuple[str, ..
             table[key[-1]] = value
     written = Document(data, Path("countercache.toml"))
     try:
-        settings = convert.settings_of(environment.fill_urls(written, {"DATABASE_URL": "sqlite://"}))
-        checks.check(settings, written)
+        settings = conversion.settings_of(environment.fill_urls(written, {"DATABASE_URL": "sqlite://"}))
+        validation.check(settings, written)
     except ConfigError as error:
         assert str(error).isprintable()
         return
-    assert isinstance(config.show(settings)["namespace"], str)
+    assert isinstance(loader.show(settings)["namespace"], str)

@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from countercache.database import prepare
+from countercache.databases.registry import prepare
 from countercache.errors import ConfigError, DatabaseUnreachable
 from countercache.settings import DatabaseSettings
 from tests.rights import closed_directory

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from countercache.definition import Definitions
+from countercache.model.definition import Definitions
+from countercache.model.states import CellId
 from countercache.settings import (
     Aggregate,
     CounterSettings,
@@ -24,7 +25,6 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from countercache.states import CellId
 
 SETTINGS = Settings(
     databases={"main": DatabaseSettings(url="sqlite://"), "other": DatabaseSettings(url="sqlite://")},

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from countercache.display import display
+from countercache.run.value_formatting import display
 from countercache.settings import Format
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countercache import config
+from countercache.config import loader
 from countercache.errors import UsageError
 
 
@@ -29,7 +29,7 @@ from countercache.errors import UsageError
 )
 def test_durations(text: object, seconds: float) -> None:
     """Proves how durations are read."""
-    assert config.duration(text) == pytest.approx(seconds)
+    assert loader.duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_durations(text: object, seconds: float) -> None:
 def test_no_durations(text: object) -> None:
     """Proves that anything else is refused, with what came and an example."""
     with pytest.raises(UsageError, match=r'^got .*give a duration .*"30s"'):
-        config.duration(text)
+        loader.duration(text)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "-15m", "0s", "99999d", 0, -1.5, 10**400, float("inf")])
 def test_durations_out_of_range(text: object) -> None:
     """Proves that a duration is more than zero, and no number that Redis or a database would choke on."""
     with pytest.raises(UsageError, match=r"^got .*give a duration of (more than zero|at most 3650d)"):
-        config.duration(text)
+        loader.duration(text)
 
 
 @given(st.integers(min_value=1, max_value=3650 * 86_400_000))
 def test_durations_are_shown_as_they_are_read(milliseconds: int) -> None:
     """Proves that the text of a duration is that duration, to the millisecond."""
-    assert round(config.duration(config.duration_text(milliseconds / 1000)) * 1000) == milliseconds
+    assert round(loader.duration(loader.duration_text(milliseconds / 1000)) * 1000) == milliseconds

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from countercache import events
-from countercache.events import Wanted
+from countercache.model.states import Event, Level
 from countercache.render import log
-from countercache.states import Event, Level
+from countercache.store import event_log
+from countercache.store.event_log import Wanted
 from tests.samples import EVENTS, HOSTILE, NOW, unescaped
 
 EVENT = Event(
@@ -44,9 +44,9 @@ def test_a_level_that_nobody_knows_is_never_hidden() -> None:
 
 def test_an_event_is_stored_without_what_does_not_apply() -> None:
     """The three words come first, empty texts are left out, several counters are lines, a long message is cut."""
-    assert events.flat(Event("info", "run", "started")) == ("level", "info", "category", "run", "action", "started")
-    assert dict(zip(events.flat(EVENT)[::2], events.flat(EVENT)[1::2], strict=True))["counter"] == "a\nb"
-    assert len(events.flat(Event("info", "run", "x", "y" * 10_000))[7]) < 2100
+    assert event_log.flat(Event("info", "run", "started")) == ("level", "info", "category", "run", "action", "started")
+    assert dict(zip(event_log.flat(EVENT)[::2], event_log.flat(EVENT)[1::2], strict=True))["counter"] == "a\nb"
+    assert len(event_log.flat(Event("info", "run", "x", "y" * 10_000))[7]) < 2100
 
 
 def test_a_line_for_people() -> None:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countercache.errors import FormulaError
-from countercache.formula import (
+from countercache.compute.formula import (
     Chain,
     Name,
     Negate,
@@ -24,6 +23,7 @@ from countercache.formula import (
     size,
     substitute,
 )
+from countercache.errors import FormulaError
 
 FIGURES = {"a": Decimal(7), "b": Decimal(2), "a-b": Decimal(100), "x.y_z": Decimal("0.5"), "net debt": Decimal(-3)}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from countercache.frameworks import CONFIGURED, FRAMEWORKS, LONGEST, Found, Sample, Sieve
+from countercache.foreign_locks.frameworks import CONFIGURED, FRAMEWORKS, LONGEST, Found, Sample, Sieve
 
 NOW = 1_772_366_400.0  # 2026-03-01
 MADE = NOW - 180

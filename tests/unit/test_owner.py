@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from countercache.owner import this_owner, verdict
-from countercache.states import Lock, Owner, Progress, Verdict
+from countercache.model.states import Lock, Owner, Progress, Verdict
+from countercache.store.lock_owner import this_owner, verdict
 from tests import debian
 
 
@@ -114,7 +114,7 @@ BEYOND = """
 import sys
 from pathlib import Path
 import msgspec
-from countercache.states import Owner
+from countercache.model.states import Owner
 from tests.unit.test_owner import judge, this_owner
 ours = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Owner)
 mine = this_owner("test")

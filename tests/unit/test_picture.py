@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from countercache.render.picture import Picture, Seen
-from countercache.results import RunView, StatusResult
-from countercache.states import Event, Progress, State
+from countercache.model.results import RunView, StatusResult
+from countercache.model.states import Event, Progress, State
+from countercache.render.watch_screen import Picture, Seen
 from tests import samples
 from tests.samples import HOSTILE, NOW, unescaped
 

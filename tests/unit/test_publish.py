@@ -5,9 +5,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from countercache.publish import published
+from countercache.model.states import CellId, Computed
 from countercache.settings import PublishSettings
-from countercache.states import CellId, Computed
+from countercache.store.publishing import published
 
 CELL = Computed(
     CellId("total-debt", "england", "latest"), "2019/20", value=Decimal("12600.50"), previous=Decimal(12000)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countercache.redact import redact, redact_url
+from countercache.model.redaction import redact, redact_url
 
 
 @pytest.mark.parametrize(

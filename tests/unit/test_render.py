@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countercache import render, results
+from countercache import render
 from countercache.errors import ConfigError, RedisUnreachable
-from countercache.render import documents, plain, tables, toml
-from countercache.results import CounterOutcome, JobOutcome, StatusResult, WarmupResult
-from countercache.states import Event, Failure, Progress, Reason, State, Verdict
+from countercache.model import results
+from countercache.model.results import CounterOutcome, JobOutcome, StatusResult, WarmupResult
+from countercache.model.states import Event, Failure, Progress, Reason, State, Verdict
+from countercache.render import documents, plain, terminal, toml
 from tests import samples
 from tests.samples import HOSTILE, screen, unescaped
 
@@ -160,7 +161,7 @@ def test_the_change_of_a_share_is_in_points_in_json() -> None:
 
 def test_what_nobody_knows_how_to_show_is_refused() -> None:
     """A result without a view is a mistake of ours that tests must see."""
-    for function in (documents.document, lambda it: list(plain.lines(it)), lambda it: list(tables.view(it))):
+    for function in (documents.document, lambda it: list(plain.lines(it)), lambda it: list(terminal.view(it))):
         with pytest.raises(TypeError):
             function(object())
 

@@ -9,10 +9,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from countercache import results
-from countercache.render import plain, shapes, tables
-from countercache.results import StatusResult
-from countercache.states import ALL, Coverage, Failure, Progress, Reason, State, Verdict
+from countercache.model import results
+from countercache.model.results import StatusResult
+from countercache.model.states import ALL, Coverage, Failure, Progress, Reason, State, Verdict
+from countercache.render import plain, terminal, widgets
 from tests import samples
 from tests.samples import screen
 
@@ -62,7 +62,7 @@ def test_numbers_are_aligned_at_their_right() -> None:
 
 def test_each_state_has_a_sign_and_a_colour() -> None:
     """Without colours the sign tells the state; the colours are the terminal's own eight but for white and black."""
-    assert len({sign for sign, _ in tables.SIGNS.values()}) == len(State)
+    assert len({sign for sign, _ in terminal.SIGNS.values()}) == len(State)
     shown = screen(samples.STATUS, colour=True)
     codes = {code for part in shown.split("\x1b[")[1:] for code in part.split("m")[0].split(";")}
     assert codes <= {"0", "1", "2", "31", "32", "33", "36", "1;36"}
@@ -161,7 +161,7 @@ def test_ten_thousand_cells_are_drawn_in_a_second() -> None:
 
 def test_cells_are_folded_between_words() -> None:
     """A name that is too long is broken at its hyphens where that is possible."""
-    grid = shapes.Grid([shapes.Column("Counter", [("long-term-borrowing-share", "")], fold=True)])
+    grid = widgets.Grid([widgets.Column("Counter", [("long-term-borrowing-share", "")], fold=True)])
     assert [width for _, width in grid.fitted(12)] == [12]
     console = Console(file=io.StringIO(), width=12, color_system=None)
     console.print(grid)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from countercache.spelling import is_unsafe, meant, spelled
+from countercache.model.key_text import is_unsafe, meant, spelled
 
 PIECES = (
     b"\\",

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from countercache.settings import CounterSettings, DatabaseSettings, Settings, SourceSettings
-from countercache.states import (
+from countercache.model.states import (
     Attempt,
     Cell,
     CellId,
@@ -20,6 +19,7 @@ from countercache.states import (
     configured_cells,
     derive,
 )
+from countercache.settings import CounterSettings, DatabaseSettings, Settings, SourceSettings
 
 NOW = 1000.0
 BAD = Failure(Reason.SQL, "no such column")

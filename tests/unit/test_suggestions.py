@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from countercache.rejections import Spelling, cure
+from countercache.compute.rejections import Spelling, cure
+from countercache.compute.spelling_suggestions import suggestion, unmistakable
+from countercache.compute.text_numbers import PLAIN, read
 from countercache.settings import Numbers
-from countercache.suggestions import suggestion, unmistakable
-from countercache.textnumbers import PLAIN, read
 
 COMMA = Numbers(thousands=",")
 SKIP = 'rejected = "skip" leaves such values out'

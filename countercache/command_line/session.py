@@ -1,0 +1,107 @@
+"""What the options that all commands share have said, and what is made of options. Knows nothing of Typer."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from countercache.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from countercache.settings import Settings
+    from countercache.store.redis_client import Keys
+
+
+class Session:
+    """What the options that all commands share have said, and what is made of them."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.arguments = arguments
+        self.config: Path | None = None
+        # An error in the options themselves comes before they are parsed, and is to be shown as they say.
+        self.json = "--json" in arguments
+        self.debug = "--debug" in arguments
+        # The form of the lines on stderr, where the command was told to write them as a log.
+        self.log = ""
+
+    @property
+    def typed(self) -> str:
+        """The command line as it was typed."""
+        return shlex.join(["countercache", *self.arguments])
+
+    def settings(self, counters: Sequence[str] = ()) -> Settings:
+        """The configuration, found, loaded and checked. Raises `UsageError` for a counter that it does not have."""
+        from countercache.config import document, loader  # noqa: PLC0415
+        from countercache.model import suggested_commands  # noqa: PLC0415
+
+        settings = loader.load(self.config)
+        suggested_commands.use(*self._again())
+        for name in counters:
+            if name not in settings.counters:
+                raise UsageError(f"no counter is called {name!r}", hint=document.nearest(name, settings.counters))
+        return settings
+
+    def _again(self) -> tuple[str, ...]:
+        """What the next command needs to find the same configuration: nothing, where it need not be named."""
+        from countercache.config import document  # noqa: PLC0415
+
+        if self.config is None:
+            return ()
+        with suppress(ConfigError, OSError):  # what the environment names is not there, or this directory is gone
+            found = document.find(None, os.environ, Path.cwd())
+            if found and found.resolve() == self.config.resolve():
+                return ()
+        return "--config", str(self.config)
+
+    def redis(self, settings: Settings) -> tuple[Redis, Keys]:
+        """A client of the configured Redis, and the names of our keys there."""
+        from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
+
+        return open_redis(settings), Keys(settings.namespace, settings.events.keep)
+
+
+def seconds(option: str, value: str | None) -> float | None:
+    """A duration option in seconds. Raises `UsageError` that names the option."""
+    from countercache.config import loader  # noqa: PLC0415
+
+    try:
+        return None if value is None else loader.duration(value)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
+
+
+def one_of(option: str, value: str | None, choices: Sequence[str]) -> str:
+    """A word out of several; empty where none was given. Raises `UsageError` that names the option and the words."""
+    if value is not None and value not in choices:
+        raise _got(option, value, f"give one of {', '.join(choices)}")
+    return value or ""
+
+
+def number(option: str, value: str | None) -> int | None:
+    """A whole number above 0. Raises `UsageError` that names the option."""
+    if value is not None and not (value.isdecimal() and int(value)):
+        raise _got(option, value, "give a whole number above 0")
+    return None if value is None else int(value)
+
+
+def _got(option: str, value: str, hint: str) -> UsageError:
+    from countercache.model.redaction import shown  # noqa: PLC0415 - not needed to show a version or help
+
+    return UsageError(f"{option}: got {shown(value)}", hint=hint)
+
+
+def entities(option: str, value: str | None) -> int | Literal["auto"] | None:
+    """A number of entities, or `auto`. Raises `UsageError` that names the option."""
+    if value is None:
+        return None
+    if value == "auto":
+        return "auto"
+    if not value.isdecimal() or not int(value):
+        raise UsageError(f'{option}: got "{value}"', hint='give a number of entities above 0, or "auto"')
+    return int(value)

@@ -1,0 +1,1 @@
+"""What is computed: formula -> plan -> partial sums -> cells. Pure."""

@@ -1,0 +1,1 @@
+"""The configuration: found, read, filled from the environment, converted, validated."""

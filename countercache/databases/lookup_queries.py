@@ -1,0 +1,159 @@
+"""Small queries about keys and names, as literal SQL text: of lookup tables and of single columns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, FromClause, Select
+
+from countercache.databases.expressions import literal, reference
+from countercache.databases.group_masks import column, enclosed, listed, relation, text
+from countercache.model.table import Column, Key, split_name
+from countercache.settings import Lookup
+
+
+def lookup_sql(kind: str, lookup: Lookup) -> str:
+    """Key and name of each row of a lookup table that has both, in its order; without one, and where two rows have the
+    same, in that of the names.
+    """
+    key, name = column(None, lookup.key), column(None, lookup.name)
+    shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
+    query = sa.select(*shown).select_from(relation(split_name(lookup.table)))
+    query = query.where(key.is_not(None), name.is_not(None), *listed(lookup))
+    order = [column(None, lookup.order).nulls_first()] if lookup.order else []
+    return text(query.order_by(*order, column(None, lookup.name), key), kind)
+
+
+def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:
+    """Key and name of those rows of a lookup table that have one of these keys."""
+    key, name = column(None, lookup.key), column(None, lookup.name)
+    shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
+    query = sa.select(*shown).select_from(relation(split_name(lookup.table))).where(name.is_not(None), *listed(lookup))
+    return text(query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys])), kind)
+
+
+def more_sql(kind: str, table: str, limit: int) -> str:
+    """A row if a table has more than so many."""
+    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table)))
+    return text(query.limit(sa.literal_column("1")).offset(sa.literal_column(str(limit))), kind)
+
+
+def unlisted_sql(kind: str, table: str, name: str, lookup: Lookup, limit: int) -> str:
+    """How many rows, among so many of a table, have a key in a column that the lookup table does not list."""
+    key, place, known = column(None, lookup.key), column("u", "k"), column("l", "k")
+    some = _some(table, [column("f", name).label("k")], limit).subquery("u")
+    keys = sa.select(key.label("k")).select_from(relation(split_name(lookup.table)))
+    keys = keys.where(key.is_not(None), *listed(lookup))
+    # A join, since PostgreSQL would go through all of a large list for each row to see that a key is NOT IN it.
+    rows = some.outerjoin(keys.subquery("l"), place == known)
+    query = sa.select(sa.func.count()).select_from(rows).where(place.is_not(None), known.is_(None))
+    return text(query, kind)
+
+
+def doubles_sql(kind: str, table: str, names: Iterable[str], limit: int) -> str:
+    """A row if, among so many rows, two have the same keys in all of these columns."""
+    places = [column("f", name) for name in names]
+    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(_some(table, places, limit).subquery("f"))
+    query = query.where(*(place.is_not(None) for place in places)).group_by(*places)
+    return text(query.having(sa.func.count() > sa.literal_column("1")).limit(sa.literal_column("1")), kind)
+
+
+def mixed_sql(kind: str, table: str, entity: str, where: str, limit: int) -> str:
+    """How many entities have, among so many rows, some for which a condition holds and others for which it does not."""
+    flag = sa.case((enclosed(where), sa.literal_column("1")), else_=sa.literal_column("0"))
+    some = sa.select(column(None, entity).label("k"), flag.label("flag")).select_from(relation(split_name(table)))
+    rows = some.limit(sa.literal_column(str(limit))).subquery("u")
+    key, of = column("u", "k"), column("u", "flag")
+    mixed = sa.select(key).select_from(rows).where(key.is_not(None)).group_by(key)
+    mixed = mixed.having(sa.func.max(of) > sa.func.min(of))
+    return text(sa.select(sa.func.count()).select_from(mixed.subquery("m")), kind)
+
+
+def several_sql(kind: str, table: str, entity: str, name: str, limit: int) -> str:
+    """How many entities have, among so many rows, more than one value in a column; an empty text is none."""
+    places = [column("f", entity).label("k"), column("f", name).label("v")]
+    some = _some(table, places, limit).subquery("u")
+    key, value = column("u", "k"), column("u", "v")
+    several = (
+        sa.select(key).select_from(some).where(key.is_not(None), sa.cast(value, sa.Text) != sa.literal_column("''"))
+    )
+    several = several.group_by(key).having(sa.func.count(value.distinct()) > sa.literal_column("1"))
+    return text(sa.select(sa.func.count()).select_from(several.subquery("m")), kind)
+
+
+def _some(table: str, places: Sequence[ColumnElement[Any]], limit: int) -> Select[Any]:
+    """Columns of so many rows of a table, called `f`. A condition does not belong in here: it would read on."""
+    figures = relation(split_name(table)).alias("f")
+    return sa.select(*places).select_from(figures).limit(sa.literal_column(str(limit)))
+
+
+def repeated_sql(kind: str, lookup: Lookup) -> str:
+    """A key that the table has in more than one row; no row if there is none."""
+    key = column(None, lookup.key)
+    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    query = sa.select(shown).select_from(relation(split_name(lookup.table))).where(key.is_not(None), *listed(lookup))
+    query = query.group_by(key).having(sa.func.count() > sa.literal_column("1"))
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def distinct_sql(kind: str, table: str, name: str, *, where: str | None = None, limit: int | None = None) -> str:
+    """The different values of a column, in their order."""
+    inner = sa.select(column(None, name).label("k")).distinct().select_from(relation(split_name(table)))
+    inner = inner.where(column(None, name).is_not(None), *([] if where is None else [enclosed(where)]))
+    found: FromClause = (inner.limit(sa.literal_column(str(limit))) if limit else inner).subquery("d")
+    key = column("d", "k")
+    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    return text(sa.select(shown).select_from(found).order_by(key), kind)
+
+
+def sample_sql(kind: str, table: str, name: str, rows: int) -> str:
+    """The different values of a column in so many of its rows, each with how many of these have it."""
+    inner = sa.select(column(None, name).label("k")).select_from(relation(split_name(table)))
+    found = inner.limit(sa.literal_column(str(rows))).subquery("d")
+    key = column("d", "k")
+    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    query = sa.select(shown, sa.func.count(sa.literal_column("*"))).select_from(found).group_by(key).order_by(key)
+    return text(query, kind)
+
+
+def equals_sql(kind: str, table: str, name: str, *keys: Key) -> str:
+    """One row if some row's key in a column is equal to each of these."""
+    conditions = [column(None, name) == sa.literal_column(literal(key, kind)) for key in keys]
+    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table))).where(*conditions)
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def equal_sql(kind: str, table: str, name: str, key: Key, others: Iterable[Key]) -> str:
+    """One row that says, of each of the others, whether it is equal to a key that the column has."""
+    is_equal = [column(None, name) == sa.literal_column(literal(other, kind)) for other in others]
+    nothing: Select[Any] = sa.select()
+    query = nothing.add_columns(*is_equal).select_from(relation(split_name(table)))
+    query = query.where(column(None, name) == sa.literal_column(literal(key, kind)))
+    return text(query.limit(sa.literal_column("1")), kind)
+
+
+def sorted_sql(kind: str, table: str, of: Column, keys: Iterable[Key]) -> str:
+    """Keys in the order of a column: that of its type and its collation."""
+    values = ", ".join(f"({literal(key, kind)})" for key in keys)
+    # What is united with the column, though with no row of it, takes its collation.
+    like = text(sa.select(column(None, of.name).label("k")).select_from(relation(split_name(table))), kind)
+    if kind == "postgresql":
+        typed = f"SELECT v.k::{of.type} FROM (VALUES {values}) AS v(k)"  # noqa: S608 - literals, the catalogue's word
+        return f"SELECT k::text FROM ({like} WHERE false UNION ALL {typed}) AS s ORDER BY s.k"  # noqa: S608
+    return f"SELECT k FROM ({like} WHERE 0 UNION ALL SELECT column1 FROM (VALUES {values})) ORDER BY k"  # noqa: S608
+
+
+def spellings_sql(kind: str, table: str, name: str, keys: Iterable[Key]) -> str:
+    """Of each of these keys of a column, in its order, the first spelling of all that are equal to it."""
+    key, written = column(None, name), reference(None, name)
+    if kind == "postgresql":
+        first = f'min({written}::text COLLATE "C")'
+    else:
+        first = (
+            f"coalesce(min(CASE typeof({written}) WHEN 'integer' THEN {written} END), min({written} COLLATE BINARY))"
+        )
+    query: Select[Any] = sa.select(sa.literal_column(first)).select_from(relation(split_name(table)))
+    query = query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys]))
+    return text(query.group_by(key).order_by(key), kind)

@@ -1,0 +1,378 @@
+"""SQLite: opened read-only, one snapshot, the deadline kept by a progress handler.
+
+A column may hold anything in any row, so figures are added in two ways. What is a whole number of hundredths that fits
+is added by SQLite itself, as integers (see `statements`); the rest goes to the aggregate `countercache_sum` here, which
+adds decimals and counts what is no number.
+
+Where nobody writes while it is opened the file is opened twice, so that two processors can add.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
+
+import msgspec
+
+from countercache.compute import text_numbers
+from countercache.compute.formula import EXACT
+from countercache.databases.base import Database, Refused, Row, Target, describe_number
+from countercache.errors import ConfigError, DatabaseError, DatabaseUnreachable, DeadlineExceeded
+from countercache.model.states import Reason
+from countercache.model.table import Column, Kind, Table
+from countercache.settings import Numbers
+
+_TICK = 50_000
+"""Instructions of SQLite's machine between two looks at the clock: a few milliseconds."""
+
+_BEGIN = ("PRAGMA query_only = 1", "BEGIN", "SELECT count(*) FROM sqlite_master")
+
+
+def number(value: object, spelling: str | None = None) -> Decimal | None:
+    """A value as the decimal that it prints as; `None` where it is no finite number.
+
+    `spelling` says how texts spell numbers: `Numbers` as JSON, where it is not the plain way.
+    """
+    if isinstance(value, int):
+        return Decimal(value)
+    if isinstance(value, float):
+        result = Decimal(repr(value))
+        return result if result.is_finite() else None
+    if isinstance(value, str):
+        return text_numbers.read(value, _spelling(spelling) if spelling else text_numbers.PLAIN)
+    return None
+
+
+@cache
+def _spelling(text: str) -> Numbers:
+    return msgspec.json.decode(text, type=Numbers)
+
+
+def _is_number(value: object, spelling: str | None) -> bool:
+    return number(value, spelling) is not None
+
+
+class _Sum:
+    """The aggregate: `sum count rejected` of the values it was given, as text."""
+
+    def __init__(self) -> None:
+        self._sum = Decimal(0)
+        self._count = 0
+        self._rejected = 0
+
+    def step(self, value: object, spelling: str | None) -> None:
+        """Take a value; NULL is none."""
+        if value is None:
+            return
+        found = number(value, spelling)
+        if found is None:
+            self._rejected += 1
+        else:
+            self._sum = EXACT.add(self._sum, found)
+            self._count += 1
+
+    def finalize(self) -> str:
+        """The result."""
+        return f"{self._sum} {self._count} {self._rejected}"
+
+
+class SQLiteTarget(Target):
+    """A database file."""
+
+    def open(self, deadline: float) -> SQLite:
+        """Open the file read-only and take the snapshot."""
+        path = self.url.database
+        if not path or path == ":memory:":
+            hint = "give the path of a file: sqlite:///PATH"
+            raise ConfigError(f"database {self.name} is in memory, which nobody else can read", hint=hint)
+        file = Path(path.removeprefix("file:"))
+        try:
+            there = file.is_file()
+        except OSError as error:  # a directory on the way may not be entered
+            problem = f"database {self.name}: the file {str(file)!r} cannot be read: {error.strerror}"
+            raise DatabaseUnreachable(problem, hint="check the rights of its directories") from error
+        if not there:
+            hint = "check the path in its url: three slashes begin a relative one, four an absolute one"
+            raise DatabaseUnreachable(f"database {self.name}: there is no file {str(file)!r}", hint=hint)
+        database = SQLite(self, deadline, f"file:{quote(str(file.absolute()))}?mode=ro")
+        database.begin()
+        return database
+
+
+class SQLite(Database):
+    """An SQLite connection in its transaction."""
+
+    kind = "sqlite"
+
+    def __init__(self, target: SQLiteTarget, deadline: float, uri: str) -> None:
+        super().__init__(target, deadline)
+        self._stop_at = deadline
+        self._limit: float | None = None
+        self._connection = self._connect(uri, min(target.settings.lock_timeout, self.left()))
+        # It does not wait: who cannot read at once does without it.
+        self._second: sqlite3.Connection | None = self._connect(uri, 0.0)
+
+    def _connect(self, uri: str, busy: float) -> sqlite3.Connection:
+        with self._errors():
+            connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
+            connection.set_progress_handler(lambda: time.monotonic() >= self._stop_at, _TICK)
+            connection.create_aggregate("countercache_sum", 2, _Sum)  # type: ignore[arg-type]
+            connection.create_function("countercache_is_number", 2, _is_number, deterministic=True)
+        return connection
+
+    def begin(self) -> None:
+        """Begin the transaction; the first look at the file makes the snapshot.
+
+        The second connection reads the same one, or is given up: it looks at the file before and after that, and
+        SQLite tells whether anybody has written in between (its documentation, PRAGMA data_version).
+        """
+        before = self._look(())
+        for statement in _BEGIN:
+            self.rows(statement)
+        if before is None or self._look(_BEGIN) != before:
+            self._give_up_second()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether two connections read the snapshot."""
+        return self._second is not None
+
+    def _look(self, statements: Sequence[str]) -> int | None:
+        """What the second connection has as the version of the file, after these; `None` where it must wait."""
+        if self._second is None:
+            return None
+        try:
+            for statement in statements:
+                self._second.execute(statement).fetchall()
+            ((version,),) = self._second.execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error:  # what is wrong with the file, if it is not only busy, the first will say
+            return None
+        return int(version)
+
+    def _give_up_second(self) -> None:
+        if self._second is not None:
+            self._second.close()
+            self._second = None
+
+    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - SQLite always sorts
+        """All rows of a statement."""
+        self._set_limit(None)
+        with self._errors():
+            return self._connection.execute(statement).fetchall()
+
+    def side_by_side(self, statements: Sequence[str]) -> list[Row]:
+        """The rows of several statements; SQLite lets go of Python's lock while it works, so two run at once."""
+        second = self._second
+        if second is None or len(statements) < 2:
+            return super().side_by_side(statements)
+        self._set_limit(None)
+        with self._errors():
+            beside = _pool().submit(_all, second, statements[1::2])
+            try:
+                mine = _all(self._connection, statements[::2])
+            finally:
+                wait([beside])
+            return [*mine, *beside.result()]
+
+    def stream(self, statement: str) -> Iterator[Row]:
+        """The rows of a statement as SQLite finds them."""
+        self._set_limit(None)
+        with self._errors():
+            yield from self._connection.execute(statement)
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Nothing to do: an SQLite statement that fails leaves the transaction as it was."""
+        yield
+
+    def number(self, statement: str, limit: float | None) -> Decimal:
+        """The one number of a query: at most two rows of it are asked for."""
+        self._set_limit(limit)
+        with self._errors(), self._own_sql():
+            cursor = self._connection.execute(statement)
+            columns = len(cursor.description or ())
+            values = [row[0] for row in cursor.fetchmany(2)]
+            cursor.close()
+        value = values[0] if len(values) == 1 and columns == 1 else None
+        if isinstance(value, (int, float)):
+            found = number(value or 0)  # a float's zero may have a sign
+            if found is not None:
+                return found
+        types = [f"{type(value).__name__} {value!r}"[:60]]
+        raise Refused(Reason.SQL, describe_number(values, columns, types))
+
+    def parse(self, statement: str) -> None:
+        """EXPLAIN the query."""
+        self._set_limit(None)
+        with self._errors(), self._own_sql():
+            self._connection.execute(f"EXPLAIN {statement}").fetchall()
+
+    def describe(self, name: Sequence[str]) -> Table | None:
+        """The table from SQLite's own pragmas."""
+        table, schema = _text(name[-1]), _text(name[0]) if len(name) > 1 else "NULL"
+        found = self.rows(f'SELECT name, type, "notnull", pk FROM pragma_table_xinfo({table}, {schema})')  # noqa: S608
+        if not found:
+            return None
+        # A column may take the name of the rowid, which then has none.
+        keys = [column for column, _, _, pk in found if pk]
+        rowid = (
+            keys[0] if len(keys) == 1 and any(c == keys[0] and t.upper() == "INTEGER" for c, t, _, _ in found) else None
+        )
+        hidden = any(column.lower() == "rowid" for column, *_ in found) and (rowid or "").lower() != "rowid"
+        highest = None if hidden else self._highest_rowid(name)
+        columns: dict[str, Column] = {}
+        for column, type_, required, _ in found:
+            kept, collation = affinity(type_), self._collation(name, column)
+            # A view's columns do not keep to their affinity.
+            order = f"{kept} {collation}" if highest is not None and collation else ""
+            exact = order in {"NUMERIC BINARY", "TEXT BINARY"}
+            columns[column] = Column(column, type_, Kind.ANY, not required, order, collation, exact)
+        unique: list[frozenset[str]] = []
+        leading: set[str] = set()
+        if rowid is not None:
+            unique.append(frozenset(keys))
+            leading.add(rowid)
+        indexes = self.rows(f'SELECT name, "unique" FROM pragma_index_list({table}, {schema}) WHERE NOT partial')  # noqa: S608
+        for index, is_unique in indexes:
+            query = f"SELECT name FROM pragma_index_info({_text(index)}, {schema}) ORDER BY seqno"  # noqa: S608 - quoted
+            names = [column for (column,) in self.rows(query)]
+            if names and names[0] is not None:
+                leading.add(names[0])
+            if is_unique and None not in names:
+                unique.append(frozenset(names))
+        return Table(tuple(name), columns, highest, highest, tuple(unique), frozenset(leading), frozenset(), rowid)
+
+    def scratch(self, statements: Sequence[str]) -> None:
+        """Run statements that make temporary tables; the file itself is open for reading only."""
+        self._set_limit(None)
+        with self._errors():
+            for connection in filter(None, (self._connection, self._second)):
+                connection.execute("PRAGMA query_only = 0")
+                try:
+                    _all(connection, statements)
+                finally:
+                    connection.execute("PRAGMA query_only = 1")
+
+    def table_names(self) -> list[str]:
+        """The tables and views of the file."""
+        return [name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+
+    def cancel(self) -> None:
+        """Interrupt what is running."""
+        for connection in filter(None, (self._connection, self._second)):
+            connection.interrupt()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._give_up_second()
+        self._connection.close()
+
+    def _highest_rowid(self, name: Sequence[str]) -> int | None:
+        """The largest rowid: about how many rows there are. A view has none, some tables neither, nor empty ones."""
+        try:
+            ((found,),) = self.rows(f"SELECT max(rowid) FROM {_quoted(*name)}")  # noqa: S608 - quoted
+        except Refused:
+            return None
+        return found if isinstance(found, int) else None
+
+    def _collation(self, name: Sequence[str], column: str) -> str:
+        """The collation of text in a column, whatever its type says that it holds; empty where that is not known.
+
+        SQLite does not tell it, but goes by it when it unites this column with other values.
+        """
+        none = f"SELECT {_quoted(column)} FROM {_quoted(*name)} WHERE 0"  # noqa: S608 - quoted
+        pairs = ("SELECT 'a' UNION SELECT 'A'", "SELECT 'a' UNION SELECT 'a '")
+        counts = ", ".join(f"(SELECT count(*) FROM ({none} UNION {pair}))" for pair in pairs)  # noqa: S608
+        try:
+            (found,) = self.rows(f"SELECT {counts}")
+        except Refused:  # a collation of somebody's own
+            return ""
+        return {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(found, "")
+
+    def _set_limit(self, limit: float | None) -> None:
+        left = self.left()
+        self._limit = limit if limit is not None and limit < left else None
+        self._stop_at = time.monotonic() + self._limit if self._limit is not None else self.deadline
+
+    @contextlib.contextmanager
+    def _own_sql(self) -> Iterator[None]:
+        """Let somebody's own SQL read, and nothing else: not even end the transaction."""
+        self._connection.set_authorizer(_authorize)
+        try:
+            yield
+        finally:
+            self._connection.set_authorizer(None)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:  # names of columns may be any bytes
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        name = self.target.name
+        text = self.target.clean(str(error))
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code == "SQLITE_INTERRUPT" or text == "interrupted":
+            if self._limit is not None and time.monotonic() < self.deadline:
+                raise Refused(Reason.TIMEOUT, f"the query took more than {self._limit:g} s") from error
+            raise DeadlineExceeded(f"the time for database {name} is over") from error
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            hint = "look for the process that writes to it, or raise lock_timeout"
+            raise DatabaseError(f"database {name} is locked by another process", hint=hint) from error
+        if code == "SQLITE_NOTADB":
+            raise DatabaseUnreachable(f"database {name}: {self._file()} is no SQLite database") from error
+        if code.startswith("SQLITE_CANTOPEN"):
+            hint = "check its permissions, and those of its directory"
+            raise DatabaseUnreachable(f"database {name}: {self._file()} cannot be opened", hint=hint) from error
+        if code.startswith("SQLITE_READONLY") or code == "SQLITE_AUTH":
+            raise Refused(Reason.SQL, f"the statement does more than read, which is refused: {text}") from error
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_NOMEM")):
+            raise DatabaseError(f"database {name} cannot be read: {text}") from error
+        raise Refused(Reason.SQL, text) from error
+
+    def _file(self) -> str:
+        return repr(self.target.url.database)
+
+
+def _all(connection: sqlite3.Connection, statements: Sequence[str]) -> list[Row]:
+    return [row for statement in statements for row in connection.execute(statement).fetchall()]
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """The thread of the second connection."""
+    return ThreadPoolExecutor(max_workers=1)
+
+
+def _authorize(action: int, *_: object) -> int:
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+    return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+
+
+def affinity(type_: str) -> str:
+    """What a column of this declared type makes of what is stored in it (SQLite's documentation, datatype3, 3.1).
+
+    INTEGER and REAL are NUMERIC here: numbers are compared as numbers, however they are kept.
+    """
+    declared = type_.upper()
+    rules = {"NUMERIC": ("INT",), "TEXT": ("CHAR", "CLOB", "TEXT"), "BLOB": ("BLOB",)}
+    found = next((name for name, words in rules.items() if any(word in declared for word in words)), "NUMERIC")
+    return found if declared else "BLOB"
+
+
+def _quoted(*parts: str) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

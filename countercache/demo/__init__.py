@@ -1,0 +1,1 @@
+"""The demo: real figures in an SQLite database shaped as a web stack's."""

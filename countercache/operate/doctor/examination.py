@@ -1,0 +1,53 @@
+"""The whole examination: each part in its turn, those in the databases while Redis is looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from countercache.errors import ConfigError, RedisError
+from countercache.model.results import DoctorResult, Finding, Health
+from countercache.operate.doctor import host
+from countercache.operate.worker_queries import ask, every_database
+from countercache.settings import Settings
+from countercache.worker.protocol import DOCTOR, Diagnosed, Ended, Report
+
+TIMEOUT = 30.0
+"""Seconds that the databases have to answer."""
+
+
+def examine(load: Callable[[], Settings], environ: Mapping[str, str] = os.environ) -> DoctorResult:
+    """Look at everything. `load` gives the settings, or raises what is wrong with them."""
+    try:
+        settings = load()
+    except ConfigError as error:
+        return DoctorResult((host.invalid(error),))
+    found = [*host.configuration(settings), *host.cron(settings, environ)]
+    scheduled: list[Finding] = []
+    in_redis: list[Finding] = []
+
+    def meanwhile() -> None:
+        from countercache.operate.doctor import redis_server, schedule, stored_data  # noqa: PLC0415 - the workers are forked without redis-py
+
+        client, seen = redis_server.examine(settings)
+        in_redis.extend(seen)
+        if client is not None:
+            in_redis.extend(stored_data.examine(client, settings))
+            with suppress(RedisError):  # which has been said
+                scheduled.extend(schedule.examine(stored_data.read(client, settings), settings, environ))
+
+    heard = ask(settings, every_database(settings), DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
+    databases = [finding for name, reports in heard.items() for finding in _database(name, reports)]
+    return DoctorResult((*found, *scheduled, *in_redis, *databases))
+
+
+def _database(name: str, reports: list[Report]) -> list[Finding]:
+    """What a worker said, and how it ended where that was not well."""
+    found = [finding for report in reports if isinstance(report, Diagnosed) for finding in report.findings]
+    why = "none of its counters can be computed"
+    for report in reports:
+        if isinstance(report, Ended) and report.failure:
+            message, _, cure = report.failure.message.partition("; ")
+            found.append(Finding(f"database {name}", "server", Health.WRONG, message, why, cure))
+    return found

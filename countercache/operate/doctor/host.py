@@ -1,0 +1,62 @@
+"""What can be wrong on this host: the configuration, and what cron has that a login has not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from countercache.errors import ConfigError
+from countercache.model.results import Finding, Health
+from countercache.settings import EMBEDDED, Settings
+
+CONFIGURATION, CRON = "configuration", "cron"
+
+
+def invalid(error: ConfigError) -> Finding:
+    """The configuration cannot be used."""
+    why = "without it nothing can be computed, and nothing else can be looked at"
+    return Finding(CONFIGURATION, "file", Health.WRONG, error.message, why, error.hint)
+
+
+def configuration(settings: Settings) -> Iterator[Finding]:
+    """The configuration was found, and is valid."""
+    where = str(settings.path or "the environment alone")
+    parts = (
+        (len(settings.counters), "counter"),
+        (len(settings.sources), "source"),
+        (len(settings.databases), "database"),
+    )
+    what = ", ".join(f"{amount} {noun}{'' if amount == 1 else 's'}" for amount, noun in parts)
+    yield Finding(CONFIGURATION, "file", Health.OK, f"{where}: {what}", "it says what is computed")
+    if not settings.counters:
+        why = "there is nothing to compute"
+        yield Finding(CONFIGURATION, "counters", Health.WRONG, "there is none", why, "add a [counters.NAME] table")
+
+
+def cron(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What cron has not that a login has."""
+    yield _home(environ)
+    yield _encoding()
+    if not environ.get("TERM") and settings.redis.url == EMBEDDED:
+        seen = "the bundled Valkey is used without a terminal, as in production"
+        why = "it is this user's alone, on this host alone: no site of another user can read it"
+        cure = 'name a server of your own: [redis] url = "redis://HOST:6379/0"'
+        yield Finding(CRON, "bundled Valkey", Health.WARNING, seen, why, cure)
+
+
+def _home(environ: Mapping[str, str]) -> Finding:
+    why = "the user's configuration and the bundled Valkey's data are looked for below it"
+    home = environ.get("HOME", "")
+    if home and Path(home).is_dir():
+        return Finding(CRON, "HOME", Health.OK, home, why)
+    seen = f"HOME is {home}, which is no directory" if home else "HOME is not set"
+    return Finding(CRON, "HOME", Health.WARNING, seen, why, "in the crontab: HOME=/var/lib/countercache")
+
+
+def _encoding() -> Finding:
+    why = "where it is not UTF-8, signs and names are shown as escapes"
+    encoding = sys.stdout.encoding or "unknown"
+    if encoding.lower().replace("-", "") == "utf8":
+        return Finding(CRON, "locale", Health.OK, f"text is written as {encoding}", why)
+    return Finding(CRON, "locale", Health.WARNING, f"text is written as {encoding}", why, "set LC_ALL=C.UTF-8")

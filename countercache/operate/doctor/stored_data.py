@@ -1,0 +1,228 @@
+"""What can be wrong with what is stored: stuck locks, cells without a fresh value, plain keys that others changed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+import redis
+
+from countercache import locks
+from countercache.errors import RedisError
+from countercache.model.durations import duration_text
+from countercache.model.results import CellView, Finding, Health, LockView
+from countercache.model.states import Cell, CellId, Failure, Reason, State, Verdict
+from countercache.model.suggested_commands import to_type
+from countercache.settings import PublishSettings, Settings
+from countercache.store import cell_store, event_log
+from countercache.store.publishing import keys_of
+from countercache.store.redis_client import Keys, wrapped
+
+LOG, LOCKS, CELLS, PUBLISHED = "events", "locks", "cells", "published keys"
+
+_STUCK = "while a lock is there its counters are calculating, and no other run computes them"
+_SHOWN = 5
+_A_READ = 500
+
+
+def examine(client: redis.Redis, settings: Settings) -> Iterator[Finding]:
+    """What is seen of locks, cells and the plain keys. What Redis refuses is said so, and the rest looked at."""
+    keys = Keys(settings.namespace)
+    try:
+        yield from _log(client, keys)
+        yield from _locks(locks.list_locks(client, keys).locks)
+        seen = read(client, settings)
+        views = [seen.view(id_, id_.counter) for id_ in seen.ids]
+        yield from _cells(views)
+        yield _orphans(seen.known, seen.ids)
+        if settings.publish:
+            yield from _published(client, settings.publish, views, seen.now)
+    except RedisError as error:
+        yield Finding(CELLS, "store", Health.UNKNOWN, error.message, "they could not be looked at", error.hint)
+
+
+def read(client: redis.Redis, settings: Settings) -> cell_store.Snapshot:
+    """What is stored of the configured cells."""
+    return cell_store.read(client, Keys(settings.namespace), settings)
+
+
+def _log(client: redis.Redis, keys: Keys) -> Iterator[Finding]:
+    with wrapped(client):
+        kind = str(client.type(keys.events))
+    if kind not in {"none", "stream"}:
+        why = "runs go on, but nobody can look up what they did"
+        yield Finding(LOG, "key", Health.WRONG, event_log.not_a_log(keys), why, event_log.cure(client, keys))
+
+
+def _locks(found: Sequence[LockView]) -> Iterator[Finding]:
+    if not found:
+        yield Finding(LOCKS, "locks", Health.OK, "there is none: nothing is being computed", _STUCK)
+    for view in found:
+        name = view.lock.name
+        age = _span(view.age)
+        match view.verdict:
+            case Verdict.LIVE:
+                health, cure = Health.OK, ""
+            case Verdict.DEAD:
+                health, cure = Health.WRONG, to_type(f"locks clear {shlex.quote(name)}")
+            case Verdict.NO_TTL:
+                health, cure = Health.WRONG, to_type(f"locks clear {shlex.quote(name)} --force")
+            case Verdict.UNKNOWN:
+                health, cure = Health.UNKNOWN, f"on {view.lock.owner.host or 'its host'}: countercache locks list"
+        yield Finding(LOCKS, name, health, f"{view.verdict}, {age} old: {view.why}", _STUCK, cure)
+
+
+def _cells(views: Sequence[CellView]) -> Iterator[Finding]:
+    by_state: dict[State, list[CellView]] = {}
+    for view in views:
+        by_state.setdefault(view.state, []).append(view)
+    if good := len(by_state.get(State.READY, ())):
+        why = "it is what the site shows"
+        yield Finding(CELLS, "ready", Health.OK, f"{good} of {_count(len(views))} have a fresh value", why)
+    yield from _failing(by_state.get(State.ERROR, ()))
+    stale = by_state.get(State.STALE, ())
+    if changed := [view for view in stale if view.redefined]:
+        seen = f"{_count(len(changed))} of {_named(changed)}: the configuration has changed since"
+        why = "the site shows what the counter was before"
+        yield Finding(CELLS, "stale", Health.WARNING, seen, why, to_type("warmup --due"))
+    if stale := [view for view in stale if not view.redefined]:
+        oldest = max(view.age or 0.0 for view in stale)
+        seen = f"{_count(len(stale))} of {_named(stale)}, the oldest {_span(oldest)} old"
+        why = "they are past their fresh_for: no run has computed them, so look whether cron still starts one"
+        yield Finding(CELLS, "stale", Health.WARNING, seen, why, to_type("warmup --due"))
+    if pending := by_state.get(State.PENDING):
+        seen = f"{_count(len(pending))} of {_named(pending)}"
+        why = "they were never tried, so the site has nothing to show"
+        yield Finding(CELLS, "not calculated yet", Health.WARNING, seen, why, to_type("warmup --due"))
+
+
+def _failing(failed: Sequence[CellView]) -> Iterator[Finding]:
+    """Each failure once, with the counters that it hit."""
+    found: dict[Failure, list[CellView]] = {}
+    for view in failed:
+        if view.failure:
+            found.setdefault(view.failure, []).append(view)
+    why = "the site shows their last value, or none, until they are computed again"
+    for failure, views in list(found.items())[:_SHOWN]:
+        seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.message}"
+        yield Finding(CELLS, "failing", Health.WRONG, seen, why, _cure(failure, views))
+    if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
+        yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, to_type("status"))
+
+
+def _cure(failure: Failure, views: Sequence[CellView]) -> str:
+    """What to type against a failure."""
+    if failure.reason is Reason.HELD:
+        counters = dict.fromkeys(view.id.counter for view in views)
+        return "; ".join(to_type(f"accept {shlex.quote(counter)}") for counter in counters)
+    again = f"once the figures or the counter are put right: {to_type('warmup --force')}"
+    return to_type(failure.reason.cure) if failure.reason.cure else again
+
+
+def _orphans(known: Iterable[CellId], configured: Iterable[CellId]) -> Finding:
+    left = sorted(set(known) - set(configured))
+    why = "a cell that the configuration does not name any more is never computed again; its value stays as it is"
+    if not left:
+        return Finding(CELLS, "orphans", Health.OK, "every stored cell is configured", why)
+    names = _listed(dict.fromkeys(each.counter for each in left))
+    return Finding(CELLS, "orphans", Health.WARNING, f"{_count(len(left))} of {names}", why, to_type("prune"))
+
+
+def _published(
+    client: redis.Redis, settings: PublishSettings, views: Sequence[CellView], now: float
+) -> Iterator[Finding]:
+    """Whether the site reads what was computed."""
+    expected: dict[str, list[Cell]] = {}
+    for view in views:
+        if view.cell and view.cell.value is not None:
+            for key in keys_of(settings, view.id, view.cell.label):
+                expected.setdefault(key, []).append(view.cell)
+    wrong: dict[str, list[tuple[str, str]]] = {}
+    try:
+        for key, text, ttl in _values(client, list(expected)):
+            if problem := _problem(settings, expected[key], text, ttl, now):
+                wrong.setdefault(problem, []).append((key, expected[key][0].id.counter))
+    except RedisError as error:
+        yield Finding(PUBLISHED, "keys", Health.UNKNOWN, error.message, _WHY["changed"], error.hint)
+        return
+    if expected and not wrong:
+        seen = f"{_count(len(expected), 'key')} with the value that was computed"
+        yield Finding(PUBLISHED, "keys", Health.OK, seen, "they are what the site reads")
+    for problem, found in wrong.items():
+        listed = _listed(dict.fromkeys(key for key, _ in found))
+        again = shlex.join(dict.fromkeys(counter for _, counter in found))
+        yield Finding(
+            PUBLISHED,
+            problem,
+            Health.WRONG,
+            f"{_count(len(found), 'key')}: {listed}",
+            _WHY[problem],
+            to_type(f"warmup {again}"),
+        )
+
+
+_WHY = {
+    "changed": "another program wrote there after countercache: the site shows its value, not the computed one",
+    "without expiry": "it has no time to live though [publish] ttl gives one: another program wrote it",
+    "expired": "no run has written it for longer than [publish] ttl: the site has no value",
+    "gone": "it was deleted or evicted before its time: the site has no value",
+}
+
+
+def _problem(settings: PublishSettings, cells: Sequence[Cell], text: str | None, ttl: int, now: float) -> str | None:
+    if text is None:
+        age = now - max(cell.computed_at or 0.0 for cell in cells)
+        return "expired" if settings.ttl is not None and age >= settings.ttl else "gone"
+    if not any(_same(settings, cell, text) for cell in cells):
+        return "changed"
+    return "without expiry" if settings.ttl is not None and ttl == -1 else None
+
+
+def _same(settings: PublishSettings, cell: Cell, text: str) -> bool:
+    if settings.encoding == "json":
+        try:
+            text = msgspec.json.decode(text, type=dict[str, Any])["value"]
+        except (msgspec.MsgspecError, KeyError):
+            return False
+    try:
+        return Decimal(text) == cell.value
+    except (InvalidOperation, TypeError, ValueError):
+        return False
+
+
+def _values(client: redis.Redis, keys: Sequence[str]) -> Iterator[tuple[str, str | None, int]]:
+    """Each key with its text (`None`: there is no such key) and its PTTL."""
+    for at in range(0, len(keys), _A_READ):
+        some = keys[at : at + _A_READ]
+        with wrapped(client):
+            pipe = client.pipeline(transaction=False)
+            for key in some:
+                pipe.get(key)
+                pipe.pttl(key)
+            answers: list[Any] = pipe.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, Exception) and "WRONGTYPE" not in str(answer):
+                    raise answer
+        for key, text, ttl in zip(some, answers[::2], answers[1::2], strict=True):
+            yield key, "" if isinstance(text, Exception) else text, ttl
+
+
+def _named(views: Iterable[CellView]) -> str:
+    return _listed(dict.fromkeys(view.id.counter for view in views))
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    more = len(every) - _SHOWN
+    return f"{', '.join(every[:_SHOWN])} and {more} more" if more > 0 else ", ".join(every)
+
+
+def _count(amount: int, what: str = "cell") -> str:
+    return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"
+
+
+def _span(seconds: float) -> str:
+    return duration_text(round(seconds))

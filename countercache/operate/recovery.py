@@ -1,0 +1,133 @@
+"""`countercache recover`: does what the diagnosis calls for, so that an operator need not know it.
+
+Locks whose holder is provably gone are cleared; what has no value or failed, and no live run covers, is computed again,
+also where the circuit breaker would wait. A lock whose holder is alive, or cannot be seen from here, is left, and so is
+what it covers. A live run that keeps nothing from being put right is not even mentioned: it is well.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from countercache import agent, locks
+from countercache.errors import RedisError
+from countercache.model.results import Broken, ClearedLock, RecoverResult, WarmupResult
+from countercache.model.states import Category, Event, Failure, Level, State, Verdict
+from countercache.model.suggested_commands import to_type
+from countercache.settings import Settings
+from countercache.store import cell_store, event_log, lock_record
+from countercache.store.lock_owner import this_owner
+from countercache.store.redis_client import Keys
+
+if TYPE_CHECKING:
+    import redis
+
+_BROKEN = (State.ERROR, State.PENDING)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What one `recover` was asked: whether only to say what it would do, and the limit of each job in seconds."""
+
+    dry_run: bool = False
+    timeout: float | None = None
+    command: str = ""
+
+
+def recover(
+    client: redis.Redis, keys: Keys, settings: Settings, request: Request, observer: agent.Observer
+) -> RecoverResult:
+    """Clear dead locks and compute again what is broken; the result says what was found and what became of it.
+
+    Raises `RedisError` where Redis lets nothing begin.
+    """
+    who = this_owner(request.command)
+    seen = [
+        locks.clear_listed(client, keys, view, force=False, by=who, dry_run=request.dry_run)
+        for view in locks.list_locks(client, keys).locks
+    ]
+    broken = _broken(cell_store.read(client, keys, settings), settings, seen)
+    seen = [each for each in seen if each.cleared or _matters(each, broken)]
+    again = tuple(each.counter for each in broken if not each.left)
+    warmed, notes = None, list[str]()
+    if not request.dry_run and (again or any(lock.cleared for lock in seen)):
+        said = _Said(client, keys, lock_record.who(who))
+        said.record(Level.INFO, "started", _found(seen, again), again)
+        if again:
+            wanted = agent.Request(again, timeout=request.timeout, force=True, command=request.command)
+            warmed = agent.warmup(settings, wanted, observer)
+        said.record(*_became(seen, warmed), again)
+        notes = said.notes
+    return RecoverResult(tuple(seen), broken, warmed, request.dry_run, tuple(notes))
+
+
+class _Said:
+    """The events of one recovery. That Redis does not take one any more is noted, and no reason to lose the result."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, by: str) -> None:
+        self.notes: list[str] = []
+        self._client = client
+        self._keys = keys
+        self._by = by
+
+    def record(self, level: Level, action: str, message: str, counters: tuple[str, ...]) -> None:
+        try:
+            event = Event(level, Category.RECOVERY, action, message, counters, by=self._by)
+            event_log.record(self._client, self._keys, event)
+        except RedisError as error:
+            self.notes.append(f"this recovery is not in the log of events: {error}")
+
+
+def _broken(seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedLock]) -> tuple[Broken, ...]:
+    """The counters with a cell that failed or was never computed, each with why it is left, if it is.
+
+    A lock that a dry run would clear is gone here too.
+    """
+    cleared = {each.lock.id for each in listed if each.cleared}
+    standing = {lock.name: lock for lock in seen.locks if lock.lives(seen.now) and lock.id not in cleared}
+    seen = msgspec.structs.replace(seen, locks=tuple(standing.values()))
+    found: dict[str, list[Failure | None]] = {}
+    for id_ in seen.ids:
+        view = seen.view(id_, "")
+        if view.state in _BROKEN:
+            found.setdefault(id_.counter, []).append(view.failure)
+    broken = []
+    for counter, failures in found.items():
+        database = settings.database_of(counter)
+        first = next((failure for failure in failures if failure), None)
+        left = _left(database) if database in standing else ""
+        broken.append(Broken(counter, database, len(failures), first, left))
+    return tuple(broken)
+
+
+def _matters(left: ClearedLock, broken: tuple[Broken, ...]) -> bool:
+    """Whether a lock that was left keeps anything from being well: a live run that nothing waits for does not."""
+    return left.verdict is not Verdict.LIVE or any(each.left and each.database == left.lock.name for each in broken)
+
+
+def _left(database: str) -> str:
+    insist = to_type(f"locks clear {shlex.quote(database)} --force")
+    return f"the lock {database} is held; run this again when it is free, or end it with: {insist}"
+
+
+def _found(seen: list[ClearedLock], again: tuple[str, ...]) -> str:
+    cleared = [each.lock.name for each in seen if each.cleared]
+    parts = [f"cleared the lock {name}" for name in cleared]
+    if again:
+        parts.append(f"computing {len(again)} {'counter' if len(again) == 1 else 'counters'} again")
+    return "; ".join(parts)
+
+
+def _became(seen: list[ClearedLock], warmed: WarmupResult | None) -> tuple[Level, str, str]:
+    """How grave, what, and in words what became of it."""
+    outcomes = [outcome for job in warmed.jobs for outcome in job.counters] if warmed else []
+    failed = sum(bool(outcome.failures) for outcome in outcomes)
+    parts = [f"{len(outcomes) - failed} of {len(outcomes)} counters recovered"] if outcomes else []
+    parts += [f"left the lock {each.lock.name} ({each.verdict})" for each in seen if not each.cleared]
+    message = "; ".join(parts) or "all well"
+    if warmed and warmed.exit_code and failed == len(outcomes):
+        return Level.ERROR, "failed", message
+    partial = (warmed and warmed.exit_code) or not all(each.cleared for each in seen)
+    return (Level.WARNING if partial else Level.INFO), "finished", message

@@ -1,0 +1,146 @@
+"""What workers are asked without a lock, and nothing is stored: plans, checks, and what `doctor` wants to know."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from signal import Signals
+
+from countercache.agent import Request, by_database
+from countercache.errors import EXIT_OK, EXIT_USAGE, Interrupted, RedisError
+from countercache.model.results import Check, CheckResult, CounterOutcome, PlanResult
+from countercache.model.states import Failure, Reason
+from countercache.run import worker_process
+from countercache.run.outcome import job_exit_code
+from countercache.run.supervisor import Ending, Guard
+from countercache.settings import Settings
+from countercache.worker.protocol import CHECK, PLAN, Checked, Ended, Go, Planned, Report, decode_report, encode
+
+CHECK_TIMEOUT = 30.0
+"""Seconds that `config check` gives the databases to answer."""
+
+
+def dry_run(settings: Settings, request: Request) -> PlanResult:
+    """What `warmup` would compute, and with which queries. Reads the databases' catalogues; Redis is not touched."""
+    wanted = by_database(settings, request.counters)
+    timeout = request.timeout or settings.agent.timeout
+    heard = ask(settings, wanted, PLAN, timeout, request.batch_size or settings.agent.batch_size)
+    plans = [report for reports in heard.values() for report in reports if isinstance(report, Planned)]
+    failures = [
+        (database, report.failure)
+        for database, reports in heard.items()
+        for report in reports
+        if isinstance(report, Ended) and report.failure
+    ]
+    cells = tuple(cell for plan in plans for cell in plan.cells)
+    failures = [*(failure for plan in plans for failure in plan.failures), *failures]
+    as_run = CounterOutcome("", (), values=len(cells), failures=tuple(failure for _, failure in failures))
+    return PlanResult(
+        cells=cells,
+        steps=tuple(step for plan in plans for step in plan.steps),
+        failures=tuple(failures),
+        exit_code=job_exit_code((as_run,), None),
+    )
+
+
+def check(settings: Settings) -> CheckResult:
+    """Look whether what the configuration names is there: in every database, and whether Redis answers."""
+    checks: list[Check] = []
+    codes: set[int] = set()
+
+    def meanwhile() -> None:
+        try:
+            reach_redis(settings)
+        except RedisError as error:
+            checks.append(Check("redis", ok=False, message=str(error)))
+            codes.add(error.exit_code)
+        else:
+            checks.append(Check("redis", ok=True, message="answers"))
+
+    heard = ask(settings, every_database(settings), CHECK, CHECK_TIMEOUT, "auto", meanwhile)
+    for database, reports in heard.items():
+        for report in reports:
+            if isinstance(report, Checked):
+                checks += report.checks
+                codes |= {EXIT_USAGE for check in report.checks if not check.ok}
+            elif isinstance(report, Ended) and report.failure:
+                checks.append(Check(f"database {database}", ok=False, message=report.failure.message))
+                codes.add(job_exit_code((), report.failure))
+    if not settings.counters:
+        message = "no counters are configured; add a [counters.NAME] table"
+        checks.append(Check("counters", ok=False, message=message))
+        codes.add(EXIT_USAGE)
+    # What is wrong in the configuration goes before what cannot be reached: the first does not mend itself.
+    code = EXIT_USAGE if EXIT_USAGE in codes else max(codes, default=EXIT_OK)
+    return CheckResult(checks=tuple(checks), exit_code=code)
+
+
+def every_database(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The counters of each database, also of one that no counter uses."""
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(settings.databases, ())
+    for counter in settings.counters:
+        found[settings.database_of(counter)] += (counter,)
+    return found
+
+
+def ask(
+    settings: Settings,
+    wanted: dict[str, tuple[str, ...]],
+    order: str,
+    timeout: float,
+    batch_size: int | str,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> dict[str, list[Report]]:
+    """Have a worker of each database answer, all side by side; the reports by database.
+
+    `meanwhile` is called while they work; it is not interrupted by a signal, and must be short. Raises `Interrupted`
+    when one came: what the databases have said by then is no result.
+    """
+    with Guard({database: partial(worker_process.work, settings, database) for database in wanted}) as guard:
+        inquiries = {database: _Inquiry(timeout) for database in wanted}
+        for database, counters in wanted.items():
+            go = Go(order, counters, inquiries[database].deadline, batch_size)
+            guard.workers[database].go(encode(go))
+        meanwhile()
+        guard.watch(inquiries, lambda: None)
+    if guard.signal:
+        name = Signals(guard.signal).name
+        raise Interrupted(f"ended by {name} before all databases had answered", signal=guard.signal)
+    return {database: inquiry.reports for database, inquiry in inquiries.items()}
+
+
+class _Inquiry:
+    """A ward whose worker only answers: no lock, nothing stored."""
+
+    def __init__(self, timeout: float) -> None:
+        self.deadline = time.monotonic() + timeout
+        self.reports: list[Report] = []
+        self._closed = False
+        self._timeout = timeout
+
+    def done(self) -> bool:
+        return self._closed
+
+    def receive(self, line: bytes) -> None:
+        self.reports.append(decode_report(line))
+
+    def closed(self, status: int) -> None:
+        self._closed = True
+        if not any(isinstance(report, Ended) for report in self.reports):
+            self.reports.append(Ended(Failure(Reason.WORKER, f"the worker process died (status {status})")))
+
+    def beat(self) -> float:
+        return math.inf
+
+    def end(self, ending: Ending) -> None:
+        if ending is Ending.TIMEOUT:
+            self.reports.append(Ended(Failure(Reason.TIMEOUT, f"no answer within {self._timeout:g} s")))
+
+
+def reach_redis(settings: Settings) -> None:
+    """See whether Redis answers; the bundled one is started first. Raises `RedisError`."""
+    from countercache.store.redis_client import converse, open_redis  # noqa: PLC0415
+
+    converse(open_redis(settings))

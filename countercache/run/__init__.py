@@ -1,0 +1,1 @@
+"""A run, from the guard's side: the supervisor of the worker processes, the job of a database, the outcome."""

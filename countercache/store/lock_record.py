@@ -1,0 +1,54 @@
+"""A lock as Redis has it, a hash with a time to live, to and from our values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from countercache.model.states import Lock, Owner, Progress
+from countercache.store import event_log
+from countercache.store.redis_client import Keys, integer, seconds
+
+
+def who(owner: Owner) -> str:
+    """An owner in one word, as events name them."""
+    return f"{owner.user}@{owner.host}"
+
+
+def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
+    """A lock from its hash and PTTL. What is missing or odd (nobody but us should write there) becomes empty or 0, and
+    what is longer than we write it is cut.
+    """
+    id_, total = fields.get("id", ""), fields.get("total")
+    return Lock(
+        name=name,
+        key=keys.lock(name),
+        id=id_ if re.fullmatch("[A-Za-z0-9-]+", id_) else "",
+        fence=integer(fields.get("fence")),
+        owner=Owner(
+            **{part: event_log.short(fields.get(part, "")) for part in Owner.__struct_fields__ if part != "pid"},
+            pid=integer(fields.get("pid")),
+        ),
+        counters=_counters(fields.get("counters", "[]")),
+        acquired=seconds(fields.get("acquired")),
+        deadline=seconds(fields.get("deadline")),
+        ttl=ttl / 1000 if ttl >= 0 else None,
+        progress=Progress(
+            event_log.short(fields.get("phase", "")), integer(fields.get("done")), integer(total) if total else None
+        ),
+        lease=integer(fields.get("lease")) / 1000 or None,
+    )
+
+
+def counters_text(counters: tuple[str, ...]) -> str:
+    """Counters as the scripts take them."""
+    return msgspec.json.encode(counters).decode()
+
+
+def _counters(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(map(event_log.short, msgspec.json.decode(text, type=tuple[str, ...])))
+    except msgspec.MsgspecError:
+        return ()

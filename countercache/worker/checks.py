@@ -1,0 +1,170 @@
+"""What a worker finds out without computing: the plan of a dry run, and whether what is configured is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from countercache.compute.formula import some
+from countercache.compute.plan import configured_cells, no_period
+from countercache.databases.base import Database, Refused
+from countercache.databases.query_parts import Range
+from countercache.errors import ConfigError, CountercacheError
+from countercache.model.results import Check, PlanStep
+from countercache.model.states import ALL, EACH, LATEST, CellId, Failure, Progress
+from countercache.settings import Settings
+from countercache.worker.config_warnings import surprises
+from countercache.worker.failures import failure
+from countercache.worker.names import Names
+from countercache.worker.protocol import Channel, Checked, Go, Planned, Progressed
+from countercache.worker.source_reader import Source, by_source
+
+_FIELDS = 1000
+"""The names of so many fields of a source are listed."""
+
+
+def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+    """Report the cells that would be computed, and the queries of one pass over everything."""
+    cells: list[CellId] = []
+    steps: list[PlanStep] = []
+    failures: list[tuple[str, Failure]] = []
+    for source, counters in by_source(settings, go.counters).items():
+        try:
+            with database.savepoint():
+                opened = _open(channel, settings, database, source, counters)
+                opened.prepare()
+                steps += [*_masks(opened, database, source), *_steps(opened, database, source)]
+        except (ConfigError, Refused) as error:
+            failures += [(counter, failure(error)) for counter in counters]
+            continue
+        failures += opened.plan.failures.items()
+        failures += ((f"group {group}", why) for group, why in opened.group_failures.items())
+        for counter in opened.plan.specs:
+            if counter in counters:
+                cells += configured_cells(counter, opened.plan.wanted[counter], None)
+    for counter in go.counters:
+        query = settings.counters[counter].sql
+        if query is not None:
+            cells.append(CellId(counter, ALL, ALL))
+            steps.append(PlanStep(database.target.name, f"counter {counter}", query.strip()))
+    channel.send(Planned(tuple(cells), tuple(steps), tuple(failures)))
+
+
+def check(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+    """Report what was looked at in this database, source by source and counter by counter."""
+    name = database.target.name
+    channel.send(Checked((Check(f"database {name}", ok=True, message="can be read"),)))
+    used = by_source(settings, go.counters)
+    for source, of in settings.sources.items():
+        if of.database == name:
+            checks = _source(channel, settings, database, source, used.get(source, []))
+            channel.send(Checked(tuple(checks)))
+    for counter in go.counters:
+        if settings.counters[counter].sql is not None:
+            channel.send(Checked((_query(settings, database, counter),)))
+
+
+def _open(
+    channel: Channel,
+    settings: Settings,
+    database: Database,
+    source: str,
+    counters: Sequence[str],
+    *,
+    every_group: bool = False,
+) -> Source:
+    def report(progress: Progress) -> None:
+        channel.send(Progressed(progress))
+
+    return Source(database, settings, source, counters, report, every_group=every_group)
+
+
+def _masks(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
+    """SQLite: what makes the temporary table that the queries read."""
+    masks = source.statements().masks
+    if database.kind == "sqlite" and masks.groups:
+        yield PlanStep(database.target.name, f"groups of {name}", ";\n".join(masks.temporary()))
+
+
+def _steps(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
+    """The queries over the source's table, as they would run."""
+    statements = source.statements()
+    if source.plan.totals:
+        yield PlanStep(database.target.name, f"totals of {name}", statements.totals(Range()))
+    if specs := source.plan.entity_specs:
+        if database.kind == "sqlite":
+            fields = sorted({field for spec in specs for field in spec.fields})
+            query = statements.entity_rows(fields, Range())
+        else:
+            query = statements.entities(specs, Range()).sql
+        yield PlanStep(database.target.name, f"entities of {name}", query)
+
+
+def _source(
+    channel: Channel, settings: Settings, database: Database, source: str, counters: Sequence[str]
+) -> Iterator[Check]:
+    """A source with its groups, and the counters over it."""
+    subject = f"source {source}"
+    try:
+        with database.savepoint():
+            opened = _open(channel, settings, database, source, counters, every_group=True)
+            if opened.plan.specs or opened.plan.groups:
+                opened.prepare()
+            for step in _steps(opened, database, source):
+                database.parse(step.sql)
+            found = _found(subject, opened.names, *opened.names.field_names(database))
+            warnings = list(surprises(database, settings, opened, counters))
+            checked = [_counter(settings, opened, counter) for counter in counters]
+    except CountercacheError as error:
+        if not isinstance(error, (ConfigError, Refused)):
+            raise
+        yield Check(subject, ok=False, message=str(error))
+        return
+    yield found
+    yield from warnings
+    for group, wrong in opened.group_failures.items():
+        yield Check(f"group {group}", ok=False, message=wrong.message)
+    yield from checked
+
+
+def _found(subject: str, names: Names, fields: Sequence[str], every: bool) -> Check:
+    """What was found of a source, in a few words. `every`: there are no other fields than these."""
+    if not fields:
+        return Check(subject, ok=False, message=names.without_fields())
+    periods = "" if names.periods is None else f", and {_count(len(names.periods), 'period')}"
+    amount = f"{_count(len(fields), 'field')}:" if every else "fields such as"
+    message = f"table {names.facts.settings.table} with {amount} {some(fields)}{periods}"
+    return Check(subject, ok=True, message=message, fields=tuple(fields[:_FIELDS]))
+
+
+def _count(amount: int, one: str) -> str:
+    return f"{amount} {one}{'' if amount == 1 else 's'}"
+
+
+def _counter(settings: Settings, source: Source, counter: str) -> Check:
+    """Whether a counter's fields and periods are there."""
+    subject = f"counter {counter}"
+    if wrong := source.plan.failures.get(counter):
+        return Check(subject, ok=False, message=wrong.message)
+    asked = settings.counters[counter].periods
+    named = () if asked == EACH else [period for period in asked if period not in (LATEST, ALL)]
+    listed = source.names.periods
+    periods = source.periods() if named else listed
+    if asked == EACH or periods is None or (listed is None and not periods):
+        # A table without any figure has no period, and a counter over it no figures: that is no error of a period.
+        return Check(subject, ok=True, message="its fields are there")
+    labels = {period.label for period in periods}
+    for period in named:
+        if period not in labels:
+            return Check(subject, ok=False, message=no_period(period, periods))
+    return Check(subject, ok=True, message="its fields and periods are there")
+
+
+def _query(settings: Settings, database: Database, counter: str) -> Check:
+    """Whether the database understands a counter's SQL."""
+    subject = f"counter {counter}"
+    try:
+        with database.savepoint():
+            database.parse(settings.counters[counter].sql or "")
+    except Refused as error:
+        return Check(subject, ok=False, message=str(error))
+    return Check(subject, ok=True, message="its SQL is understood")

@@ -1,0 +1,83 @@
+"""Keys that a database takes for equal though they are not written alike, each as one.
+
+A column may make no difference between `Debt` and `debt`, 2019 and 2019.0 or, where SQLite compares it with a column of
+another type, 7 and '7'. What is grouped by it comes back in one of these spellings, not always in the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+
+from countercache.databases.base import Database
+from countercache.databases.field_values import Facts
+from countercache.databases.lookup_queries import equal_sql
+from countercache.errors import ConfigError
+from countercache.model.table import Key, Kind
+
+_COLUMNS = 500
+"""As many keys are compared in one query: each is a column of it."""
+
+
+class Alike:
+    """The keys of one column of the figures. Several spellings stand for each other; only the database knows which."""
+
+    def __init__(self, database: Database, facts: Facts, column: str, known: Iterable[Key] = ()) -> None:
+        self._database = database
+        self._facts = facts
+        self._column = column
+        self._found: dict[Key, tuple[Key, ...]] = {}
+        self._known: defaultdict[str, list[Key]] = defaultdict(list)
+        for key in known:
+            self._known[self._fold(key)].append(key)
+
+    def all(self, key: Key) -> tuple[Key, ...]:
+        """The known keys that a key of the column is equal to; if there are none it is the first of its kind."""
+        if key not in self._found:
+            known = self._known[self._fold(key)]
+            others = [each for each in known if each != key]
+            found = [key][: len(known) - len(others)] + self._equal(key, others)
+            if not found:
+                known.append(key)
+            self._found[key] = tuple(found) or (key,)
+        return self._found[key]
+
+    def one(self, key: Key) -> Key:
+        """The known key that stands for this one. Raises `ConfigError` where there are two."""
+        found = self.all(key)
+        if len(found) > 1:
+            mine = self._facts.settings
+            message = f'column "{self._column}" of table "{mine.table}" takes {found[0]!r} and {found[1]!r} for one key'
+            raise ConfigError(message, hint="leave one of them in the lookup table")
+        return found[0]
+
+    def _equal(self, key: Key, likely: list[Key]) -> list[Key]:
+        found: list[Key] = []
+        for at in range(0, len(likely), _COLUMNS):
+            some = likely[at : at + _COLUMNS]
+            query = equal_sql(self._facts.kind, self._facts.settings.table, self._column, key, some)
+            for row in self._database.rows(query):
+                found += [each for each, is_equal in zip(some, row, strict=True) if is_equal]
+        return found
+
+    def _fold(self, key: Key) -> str:
+        """What is the same for keys that may be equal, and seldom for others: only those are asked for."""
+        column = self._facts.table.columns.get(self._column)  # a source without periods has no column of them
+        postgres = self._facts.kind == "postgresql"
+        if column and postgres and not column.exact and column.kind not in {Kind.NUMERIC, Kind.FLOAT}:
+            # There are types and collations of which one cannot tell what they take for equal.
+            return ""
+        return _fold(key)
+
+
+def _fold(key: Key) -> str:
+    """What is the same for numbers that are equal, and for texts but for case, accents and spaces at their end."""
+    text = key.decode(errors="replace") if isinstance(key, bytes) else str(key)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        parts = unicodedata.normalize("NFKD", text.rstrip())
+        return "".join(each for each in parts if not unicodedata.combining(each)).casefold()
+    return str(number.normalize()) if number.is_finite() else text

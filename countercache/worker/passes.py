@@ -1,0 +1,299 @@
+"""One query of a pass: runs it and makes mergeable parts of its rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from countercache.compute.formula import EXACT, Name, evaluate
+from countercache.compute.partial_sums import CompleteTotals, Parts, Spread, Totals
+from countercache.compute.plan import LISTED, Plan, Spec
+from countercache.compute.rejections import Rejection
+from countercache.databases.base import Database, Refused, Row
+from countercache.databases.field_values import read_example
+from countercache.databases.group_masks import unmask, words_of
+from countercache.databases.key_packing import Packing, packing
+from countercache.databases.query_parts import Part
+from countercache.databases.statements import Statements
+from countercache.errors import ConfigError
+from countercache.model.table import Key
+from countercache.settings import Lookup
+from countercache.worker.batching import Batch
+from countercache.worker.key_equivalence import Alike
+from countercache.worker.names import Names
+
+_NO_ROWS = 10**18
+"""So many rows that SQLite adds next to nothing itself: its integers cannot overflow then."""
+
+
+Found = TypeVar("Found")
+
+
+class _UnpackableError(Exception):
+    """SQLite has a period that is no whole number."""
+
+
+class _PoisonedError(Exception):
+    """A sum is no finite number, or SQLite cannot add all of it: some value needs a closer look."""
+
+
+class Passes:
+    """Reads a source as a plan says. `periods` are those that are known, `array` is of `Masks`."""
+
+    def __init__(self, database: Database, names: Names, plan: Plan, periods: Alike, array: str | None = None) -> None:
+        self._database = database
+        self._periods = periods
+        self._listed = next((1 << group.bit for group in plan.groups if group.name == LISTED), 0)
+        fields = () if names.facts.wide else names.facts.fields.values()
+        self._fields = Alike(database, names.facts, names.facts.settings.field or "", fields)
+        self._named: defaultdict[Key, list[str]] = defaultdict(list)
+        for name, key in names.facts.fields.items():
+            self._named[key].append(name)
+        self._names = names
+        self._plan = plan
+        self._array = array
+        self._guarded = names.may_reject()
+        self._overflows = False
+        self._checked: frozenset[str] = frozenset()
+        self._statements: dict[tuple[bool, int | None, Packing | None], Statements] = {}
+        self._packing: Packing | None = None
+        if names.can_be_packed() and isinstance(names.facts.settings.fields, Lookup):
+            self._packing = packing(names.facts.fields.values(), len(plan.groups))
+
+    def statements(self, rows: int | None = None) -> Statements:
+        """The queries, of which one adds up so many rows at most (`None`: all that the table has)."""
+        most = _NO_ROWS if self._overflows else self._names.facts.table.rows if rows is None else rows
+        how = (self._guarded, most, self._packing)
+        if how not in self._statements:
+            self._statements[how] = Statements(
+                self._names.facts,
+                self._plan,
+                guarded=self._guarded,
+                rows=most,
+                array=self._array,
+                packing=self._packing,
+            )
+        return self._statements[how]
+
+    def read_only(self, periods: Iterable[Key] | None) -> None:
+        """From now on read these periods and no others (`None`: all)."""
+        keys = None if periods is None else tuple(sorted(periods, key=repr))
+        if keys != self._plan.periods:
+            self._plan = msgspec.structs.replace(self._plan, periods=keys)
+            self._statements.clear()
+
+    def totals(self, batch: Batch, into: Parts, rows: int | None = None) -> None:
+        """Add the totals of a batch."""
+        for period, field, mask, totals in self._read(lambda: self._totals(batch, rows)):
+            into.add_totals(period, field, mask, totals)
+
+    def entities(self, batch: Batch, into: Parts) -> None:
+        """Add the spreads of a batch."""
+        into.add(self._read(lambda: self._entities(batch)))
+
+    def rejections(self) -> dict[tuple[Key, str, int], Rejection]:
+        """What was rejected, by period, field and mask."""
+        found: dict[tuple[Key, str, int], Rejection] = {}
+        words = words_of(self._plan.groups)
+        for row in self._database.rows(self.statements().rejections(self._plan.fields)):
+            mask = unmask(row[1 : 1 + words])
+            for i, field in enumerate(self._plan.fields):
+                values, rejected, example = row[1 + words + 3 * i : 4 + words + 3 * i]
+                if rejected and self._is_listed(mask):
+                    place = (self._periods.one(row[0]), field, mask)
+                    here = Rejection(values, rejected, *read_example(example))
+                    found[place] = found.get(place, Rejection()) + here
+                elif values and self._is_listed(mask):
+                    place = (self._periods.one(row[0]), field, mask)
+                    found[place] = found.get(place, Rejection()) + Rejection(values)
+        return found
+
+    def other_periods(self, known: Iterable[Key]) -> set[Key]:
+        """The periods beside the known ones that have values."""
+        words = words_of(self._plan.groups)
+        rows = self._database.rows(self.statements().other_periods(known))
+        return {self._periods.one(row[0]) for row in rows if self._is_listed(unmask(row[1 : 1 + words]))}
+
+    def _is_listed(self, mask: int) -> bool:
+        return not self._listed or bool(mask & self._listed)
+
+    def checked(self, fields: Sequence[str]) -> None:
+        """Take note that all values of these fields have been read, and are numbers or were sorted out."""
+        self._checked |= frozenset(fields)
+
+    def _read(self, read: Callable[[], Found]) -> Found:
+        """What `read` gives; values that turn out to be none, or too large, make it begin again, more carefully."""
+        while True:
+            try:
+                return read()
+            except _PoisonedError:
+                self._guarded = True
+            except _UnpackableError:
+                self._packing = None
+            except Refused as error:
+                if "integer overflow" not in error.message or self._overflows:
+                    raise
+                self._overflows = True
+
+    def _totals(self, batch: Batch, rows: int | None) -> list[tuple[Key, str, int, Totals]]:
+        words = words_of(self._plan.groups)
+        found: list[tuple[Key, str, int, Totals]] = []
+
+        def add(period: Key, field: str, mask: int, numbers: Row) -> None:
+            if self._is_listed(mask):
+                found.append((self._periods.one(period), field, mask, self._sum(numbers)))
+
+        for row in self._totals_rows(batch, self.statements(rows)):
+            if self._packing:
+                place = self._packing.unpack(row[0])
+                if place is None:
+                    raise _UnpackableError
+                for name in self._named.get(place[1], []):
+                    add(place[0], name, place[2], row[1:])
+            elif self._names.facts.wide:
+                mask = unmask(row[1 : 1 + words])
+                for i, field in enumerate(self._plan.totals):
+                    at = 1 + words + 3 * i
+                    add(row[0], field, mask, row[at : at + 3])
+            else:
+                mask, numbers = unmask(row[2 : 2 + words]), row[2 + words :]
+                # A field may have several names, which the column takes for one.
+                for name in (name for key in self._fields.all(row[1]) for name in self._named.get(key, [])):
+                    add(row[0], name, mask, numbers)
+        return found
+
+    def _totals_rows(self, batch: Batch, statements: Statements) -> list[Row]:
+        """PostgreSQL works on the parts of one query side by side, SQLite on queries."""
+        if self._database.kind == "sqlite":
+            return self._database.side_by_side([statements.totals(part) for part in batch.parts])
+        return self._database.rows(statements.totals(*batch.parts))
+
+    def _sum(self, row: Row) -> Totals:
+        total, figures, rest = row
+        if self._database.kind == "sqlite":
+            return sqlite_totals(total, rest, figures)
+        if total is None:
+            return Totals(rejected=rest - figures)
+        return Totals(_finite(total), figures, rest - figures)
+
+    def _entities(self, batch: Batch) -> Parts:
+        specs = self._plan.entity_specs
+        if self._database.kind == "sqlite":
+            return self._entity_rows(specs, batch.parts[0])
+        parts = Parts()
+        words = words_of(self._plan.groups)
+        query = self.statements().entities(specs, *batch.parts, checked=self._checked)
+        for row in self._database.rows(query.sql, unsorted=True):
+            for at in query.sums:
+                _finite(row[at] or 0)
+            mask = unmask(row[1 : 1 + words])
+            if not self._is_listed(mask):
+                continue
+            period = self._periods.one(row[0])
+            if row[query.at[""]["present"]]:
+                parts.present.add(period)
+            for spec in specs:
+                found = {name: row[at] for name, at in query.at[spec.name].items()}
+                parts.any_rejected |= bool(found.get("rejected"))
+                if spec.complete:
+                    parts.completes[period, spec.name, mask] += _complete_totals(spec, found)
+                else:
+                    parts.spreads[period, spec.name, mask] += _spread(found)
+        return parts
+
+    def _entity_rows(self, specs: Sequence[Spec], within: Part) -> Parts:
+        """SQLite has no decimals to divide: the formulas are evaluated here, row by row."""
+        parts = Parts()
+        words = words_of(self._plan.groups)
+        fields = sorted({field for spec in specs for field in spec.fields})
+        for row in self._database.stream(self.statements().entity_rows(fields, within)):
+            entity, mask = row[0], unmask(row[2 : 2 + words])
+            if not self._is_listed(mask):
+                continue
+            period = self._periods.one(row[1])
+            numbers = row[2 + words :]
+            sums = {field: sqlite_totals(*numbers[2 * i : 2 * i + 2]) for i, field in enumerate(fields)}
+            parts.any_rejected |= any(part.rejected for part in sums.values())
+            if any(part.figures or part.rejected for part in sums.values()):
+                parts.present.add(period)
+            for spec in specs:
+                if not spec.complete:
+                    parts.spreads[period, spec.name, mask] += entity_spread(spec, sums, entity)
+                elif all(sums[field].figures for field in spec.fields):
+                    totals = {field: sums[field].total for field in spec.fields}
+                    parts.completes[period, spec.name, mask] += CompleteTotals(1, totals)
+        return parts
+
+
+def sqlite_totals(
+    hundredths: int | float | None,  # noqa: PYI041 - a float tells that some value is no hundredths
+    rest: str | None,
+    values: int | None = None,
+) -> Totals:
+    """The numbers that SQLite gives: the sum of what are hundredths, and of the rest the sum, count and rejected.
+
+    Without the number of `values`, one figure stands for all that are hundredths.
+    """
+    if isinstance(hundredths, float):
+        raise _PoisonedError
+    total = Decimal(0) if hundredths is None else Decimal(hundredths).scaleb(-2, EXACT)
+    if rest is None:
+        return Totals(total, (hundredths is not None) if values is None else values)
+    more, count, rejected = rest.split()
+    figures = (hundredths is not None) + int(count) if values is None else values - int(rejected)
+    return Totals(EXACT.add(total, Decimal(more)), figures, int(rejected))
+
+
+def entity_spread(spec: Spec, sums: dict[str, Totals], entity: Key) -> Spread:
+    """What one entity adds to a counter in one period."""
+    present = {field for field in spec.fields if sums[field].figures}
+    if not present:
+        return Spread()
+    lacking = not spec.strict <= present
+    found = Spread(rows=1, lacking=int(lacking), example=entity if lacking else None)
+    if not frozenset(spec.fields) - spec.optional <= present:
+        return found
+
+    def lookup(name: Name) -> Decimal:
+        return sums[name.name].total
+
+    try:
+        value = evaluate(spec.node, lookup)
+    except ZeroDivisionError:
+        return found + Spread(complete=1)
+    if value is None:
+        raise ConfigError(f"counter {spec.name} has no value for an entity with all its fields")
+    return found + Spread(1, value, value, value, 1)
+
+
+def _complete_totals(spec: Spec, found: dict[str, Any]) -> CompleteTotals:
+    """The totals of a complete counter from columns by their names."""
+    if not found["complete"]:
+        return CompleteTotals()
+    return CompleteTotals(found["complete"], {field: _finite(found[f"total {field}"]) for field in spec.fields})
+
+
+def _spread(found: dict[str, Any]) -> Spread:
+    """A spread from columns by their names; those that nobody asked for are not there."""
+    low, high = found.get("low"), found.get("high")
+    return Spread(
+        found["count"],
+        Decimal(0) if found.get("total") is None else _finite(found["total"]),
+        None if low is None else _finite(low),
+        None if high is None else _finite(high),
+        found["complete"],
+        found.get("rows", found["complete"]),
+        found.get("lacking", 0),
+        found.get("example"),
+    )
+
+
+def _finite(value: Decimal | int) -> Decimal:
+    number = Decimal(value)
+    if not number.is_finite():
+        raise _PoisonedError
+    return number

@@ -21,9 +21,10 @@ from psycopg import pq
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from countercache.databases.base import Database, Lost, Refused, Row, Target, describe_number
+from countercache.databases.postgresql import catalog
 from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
-from countercache.model.table import Column, Kind, Table
+from countercache.model.table import Table
 
 CANCEL_TIMEOUT = 1.0
 """Seconds to ask the server to cancel a statement."""
@@ -35,19 +36,6 @@ _IN_UTC = "timezone = 'UTC'"
 
 _REAL = 700
 """The type real, of which the driver makes a float of twice its digits: 0.1 becomes 0.10000000149011612."""
-
-_SORTED = 0.9
-"""So much correlation between a column and where the rows lie that a range of it is found together."""
-
-_KINDS = {
-    **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
-    "numeric": Kind.NUMERIC,
-    **dict.fromkeys(("float4", "float8"), Kind.FLOAT),
-    **dict.fromkeys(("text", "varchar", "bpchar", "citext", "name"), Kind.TEXT),
-}
-
-_SORTS = {"varchar": "text"}
-"""Types that sort as another one does."""
 
 _BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS = {"select", "with", "values", "table"}
@@ -232,7 +220,7 @@ class Postgres(Database):
 
     def table_names(self) -> list[str]:
         """The tables and views of schemas that are not the system's."""
-        return [name for (name,) in self.rows(catalog.NAMES)]
+        return catalog.table_names(self.rows)
 
     def cancel(self) -> None:
         """Ask the server to cancel; whether it answers or not, we do not wait longer than a second."""

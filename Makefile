@@ -7,7 +7,7 @@ DURATION ?= 30m
 SEED ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo test soak mutants bench lint format lock clean
+.PHONY: help demo test soak mutants bench lint format docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,6 +49,9 @@ lint: $(VENV)/.dev ## style, format and types
 format: $(VENV)/.dev ## put style and format right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## every generated page
+	$(BIN)/python docs/generate.py
 
 # uv resolves for every Python and system at once, with markers in one file.
 lock: ## the newest versions of what tests, tools and the package itself need, into constraints.txt

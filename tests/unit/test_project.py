@@ -5,8 +5,11 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.conftest import FIXTURES
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -32,3 +35,14 @@ def test_every_dependency_has_a_version_that_is_wanted() -> None:
             (version,) = pin.specifier
             assert version.operator == "=="
             assert requirement.specifier.contains(version.version), f"{pin} is not {requirement}; run: make lock"
+
+
+def test_no_unit_test_needs_a_server(request: pytest.FixtureRequest) -> None:
+    """What is in tests/unit can be run anywhere, in seconds; what needs a server or a terminal is not in there."""
+    needy = [
+        item.nodeid
+        for item in request.session.items
+        if item.path.is_relative_to(ROOT / "tests" / "unit")
+        and any(item.get_closest_marker(marker) for marker in FIXTURES)
+    ]
+    assert not needy

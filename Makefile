@@ -41,10 +41,11 @@ mutants: $(VENV)/.dev ## which tests miss a safeguard that is taken away
 bench: $(VENV)/.dev ## how fast it is, against bare SQL; SIZE=small, default or large
 	$(BIN)/python -m bench --size $(SIZE)
 
-lint: $(VENV)/.dev ## style, format and types
+lint: $(VENV)/.dev ## style, format and types; the shape of the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: $(VENV)/.dev ## put style and format right
 	$(BIN)/ruff check --fix .

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -35,6 +36,18 @@ def test_every_dependency_has_a_version_that_is_wanted() -> None:
             (version,) = pin.specifier
             assert version.operator == "=="
             assert requirement.specifier.contains(version.version), f"{pin} is not {requirement}; run: make lock"
+
+
+def test_what_is_claimed_is_what_the_workflow_runs() -> None:
+    """The classifiers name the Pythons and systems of the workflow, no more and no fewer."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    claimed = {each.removeprefix("Programming Language :: Python :: 3.") for each in PROJECT["project"]["classifiers"]}
+    minors = sorted(int(each) for each in claimed if each.isdecimal())
+    assert [f"3.{minor}" for minor in minors] == jobs["python"]["strategy"]["matrix"]["python"]
+    assert PROJECT["project"]["requires-python"] == f">=3.{minors[0]}"
+    systems = {"Linux": "ubuntu-latest", "MacOS": "macos-latest"}
+    claimed = {each.split(" :: ")[-1] for each in PROJECT["project"]["classifiers"] if each.startswith("Operating")}
+    assert {systems[each] for each in claimed} == {job["runs-on"] for job in jobs.values()}
 
 
 def test_no_unit_test_needs_a_server(request: pytest.FixtureRequest) -> None:

@@ -28,8 +28,8 @@ $(VENV)/.dev: $(VENV)/.run
 demo: $(VENV)/.run ## what UK councils owe, from a database to Redis to your terminal
 	@$(BIN)/countercache demo demo
 
-test: $(VENV)/.dev ## every test
-	$(BIN)/pytest -n 4 --dist worksteal
+test: $(VENV)/.dev ## every test, and how much of the code they run
+	$(BIN)/pytest -n 4 --dist worksteal --cov
 
 soak: $(VENV)/.dev ## faults at random, then random cases against the manual, DURATION=30m SEED=n; a report in build/soak
 	$(BIN)/python -m tests.faults.soak --duration $(DURATION) $(if $(SEED),--seed $(SEED))

@@ -1,6 +1,6 @@
 """Write the generated part of `docs/configuration.md`: every key with its default and variable, from `settings.py`.
 
-Run `python docs/reference.py` after a change of the settings; a test fails while the two differ.
+`make docs` runs it; a test fails while page and program differ.
 """  # noqa: INP001 - a script, not a package
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all tests share: real servers from wheels (`tests/postgres.py`, `tests/valkey.py`)."""
+"""What all tests share: real servers from wheels (`tests/postgres.py`, `tests/valkey.py`), and the markers for them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ import pytest
 
 pytest_plugins = ["tests.postgres", "tests.valkey"]
 
+# The markers of pyproject.toml, and the fixtures that need what each stands for. Where a test asks for a fixture only
+# with one of its parameters, that parameter has the marker.
+FIXTURES = {
+    "postgres": {"make_database", "postgres"},
+    "valkey": {"make_valkey", "valkey_server", "world"},
+    "terminal": {"running", "watching"},
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with what its fixtures need."""
+    for item in items:
+        for marker, fixtures in FIXTURES.items():
+            if fixtures.intersection(getattr(item, "fixturenames", ())):
+                item.add_marker(marker)
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what did not run because a program could not be had (`tests/debian.py`)."""
@@ -19,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"DID NOT RUN: {report.nodeid}: {why}", red=True, bold=True)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def make_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     """Makes a database with the given SQL in it, on each engine; returns its URL."""
     if request.param == "postgresql":

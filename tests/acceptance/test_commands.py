@@ -356,6 +356,7 @@ def test_it_runs_as_a_module_too(directory: Path) -> None:
 # --- in a terminal
 
 
+@pytest.mark.terminal
 def test_tables_in_a_terminal(directory: Path) -> None:
     """Names and values whole at any width, a summary, the cursor back; at 140 columns all columns."""
     for command, last in (("warmup", "Took"), ("status", "Updated")):
@@ -372,6 +373,7 @@ def test_tables_in_a_terminal(directory: Path) -> None:
                 assert terminal.lines[0].split() == head
 
 
+@pytest.mark.terminal
 def test_no_color_is_honoured(directory: Path) -> None:
     """With NO_COLOR there is not one colour, and the signs still tell the states."""
     run("warmup", cwd=directory)
@@ -381,6 +383,7 @@ def test_no_color_is_honoured(directory: Path) -> None:
     assert "● 5 ready" in terminal.text
 
 
+@pytest.mark.terminal
 def test_hostile_labels_are_shown_escaped(directory: Path) -> None:
     """A period called by an escape sequence and markup comes from the database to the screen as harmless text."""
     with sqlite3.connect(directory / "site.db") as connection:
@@ -394,6 +397,7 @@ def test_hostile_labels_are_shown_escaped(directory: Path) -> None:
     assert "\x1b[31mred" not in terminal.raw
 
 
+@pytest.mark.terminal
 def test_an_error_in_a_terminal_is_one_line(directory: Path) -> None:
     """Red is the word, not the message."""
     with Terminal("status", "usrs", width=200, cwd=directory) as terminal:
@@ -401,6 +405,7 @@ def test_an_error_in_a_terminal_is_one_line(directory: Path) -> None:
     assert terminal.lines == ["countercache: error: no counter is called 'usrs'; did you mean \"users\"?"]
 
 
+@pytest.mark.terminal
 def test_an_error_is_wrapped_between_words(directory: Path) -> None:
     """On a narrow terminal; in a pipe it stays one line, however long, also where COLUMNS says otherwise."""
     arguments = ("status", "no-such-counter-of-this-site-as-far-as-anybody-knows")
@@ -435,6 +440,7 @@ def test_sigterm_is_143(running: Terminal, slow: Path) -> None:
     assert run("locks", "list", cwd=slow).stdout == ""
 
 
+@pytest.mark.terminal
 @pytest.mark.parametrize("command", [("config", "check"), ("warmup", "--dry-run"), ("doctor",), ("doctor", "--json")])
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("", 143)])
 def test_a_question_can_be_broken_off(command: tuple[str, ...], key: str, code: int, directory: Path) -> None:
@@ -456,6 +462,7 @@ def test_a_question_can_be_broken_off(command: tuple[str, ...], key: str, code: 
             assert "FAILED" not in terminal.text
 
 
+@pytest.mark.terminal
 def test_no_progress_draws_nothing(directory: Path) -> None:
     """With --no-progress a terminal gets the table and no bar before it."""
     with Terminal("warmup", "--no-progress", cwd=directory) as terminal:
@@ -467,6 +474,7 @@ def test_no_progress_draws_nothing(directory: Path) -> None:
 # --- a run of another process
 
 
+@pytest.mark.terminal
 def test_what_an_operator_sees_and_does_about_a_run(running: Terminal, slow: Path) -> None:
     """Status and locks list show it, a second run is refused, clear refuses a live lock, --force ends it as cleared."""
     status = run("status", cwd=slow).stdout
@@ -498,6 +506,7 @@ def test_what_an_operator_sees_and_does_about_a_run(running: Terminal, slow: Pat
     assert run("locks", "list", cwd=slow).stdout == ""
 
 
+@pytest.mark.terminal
 def test_waiting_for_a_lock_says_for_whom(running: Terminal, slow: Path) -> None:
     """With --wait the terminal shows whose lock is waited for, until the time is over: exit 4."""
     with Terminal("warmup", "users", "--wait", "2s", width=140, cwd=slow) as second:
@@ -543,6 +552,8 @@ def test_what_config_show_prints_can_be_used(directory: Path, tmp_path: Path, te
 # --- the demo
 
 
+@pytest.mark.valkey
+@pytest.mark.terminal
 def test_the_demo_shows_what_councils_owe(tmp_path: Path) -> None:
     """From nothing to figures in a terminal, and what to type next; all with the bundled Valkey."""
     env = {"COUNTERCACHE_STATE_DIR": str(tmp_path / "state")}

@@ -58,7 +58,7 @@ def write_settings(file: Path, text: str) -> None:
     file.write_text(after, encoding="utf-8")
 
 
-@pytest.mark.parametrize("database", ["python3", "psql"])
+@pytest.mark.parametrize("database", ["python3", pytest.param("psql", marks=pytest.mark.postgres)])
 def test_from_a_published_file_to_the_first_total(
     database: str, tmp_path: Path, valkey: Valkey, request: pytest.FixtureRequest
 ) -> None:

@@ -16,6 +16,7 @@ from tests.valkey import MakeValkey, Valkey
 # --- events
 
 
+@pytest.mark.terminal
 def test_the_log_of_a_day(shut: Path) -> None:
     """What happened in order, by level, counter and run; in a pipe a line each, in a terminal a table."""
     assert run("warmup", NAME, cwd=shut).returncode == 0
@@ -75,6 +76,7 @@ def test_following_in_a_pipe(directory: Path) -> None:
         assert process.stdout.read() == process.stderr.read() == ""
 
 
+@pytest.mark.terminal
 def test_following_in_a_terminal(directory: Path) -> None:
     """A line each; Ctrl-C leaves the terminal as it was."""
     with Terminal("events", "--follow", cwd=directory) as terminal:
@@ -99,6 +101,7 @@ def test_following_for_a_reader_that_goes_away(directory: Path) -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.terminal
 def test_hostile_events_are_escaped(directory: Path, valkey: Valkey) -> None:
     """Whoever can write to Redis can put anything there: terminals, pipes and parsers get it as text."""
     hostile = "\x1b[2J\n[red]x[/red] \u202e" + "y" * 100_000

@@ -77,6 +77,7 @@ def failure(site: Path) -> str:
     return done.stderr.replace("countercache: error: ", "").strip()
 
 
+@pytest.mark.terminal
 @pytest.mark.parametrize(
     ("sql", "toml", "fields"),
     [

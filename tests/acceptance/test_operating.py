@@ -42,6 +42,7 @@ def test_a_killed_run_is_put_right_with_one_command(shut: Path) -> None:
     assert "recover" not in run("status", cwd=shut).stdout
 
 
+@pytest.mark.terminal
 def test_nothing_to_recover(directory: Path) -> None:
     """All well: exit 0, nothing computed, nothing in the log, and in a terminal a word that it is so."""
     assert run("warmup", cwd=directory).returncode == 0
@@ -99,6 +100,7 @@ def test_a_live_run_is_left_and_can_be_ended(shut: Path) -> None:
     assert set(states(shut).values()) == {"ready"}
 
 
+@pytest.mark.terminal
 def test_a_live_run_that_is_in_nobodys_way_is_well(directory: Path) -> None:
     """All values are there while a run computes them anew: exit 0, and nobody is told to end it."""
     assert run("warmup", cwd=directory).returncode == 0
@@ -128,6 +130,7 @@ def test_what_fails_again_is_said_and_keeps_its_exit_code(shut: Path) -> None:
     assert logged(shut, "--category", "timeout") == [("error", "timeout", "fired")]
 
 
+@pytest.mark.terminal
 def test_recover_in_a_terminal(shut: Path) -> None:
     """At 60 columns: what was found and what became of it; the terminal is left as it was."""
     assert run("warmup", "--timeout", "2s", cwd=shut).returncode == 124
@@ -158,6 +161,7 @@ def offered(screen: str) -> list[list[str]]:
     return [shlex.split(each.partition("  ")[0])[1:] for each in found]
 
 
+@pytest.mark.terminal
 def test_what_is_offered_works_as_it_is_typed(shut: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A configuration that was named on the command line is named again: on a terminal, in a pipe and in an error."""
     named = shut / "my site.toml"
@@ -314,6 +318,7 @@ def test_due_skips_what_is_put_off(directory: Path) -> None:
 # --- prune
 
 
+@pytest.mark.terminal
 def test_what_a_configuration_lost_is_pruned(directory: Path, valkey: Valkey) -> None:
     """First said by a dry run, then done, its plain keys with it; what is configured stays, and no more is left."""
     client: redis.Redis = valkey.client()

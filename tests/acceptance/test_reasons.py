@@ -141,6 +141,7 @@ def test_a_number_that_is_too_long_is_refused_before_it_is_stored(
 # --- what is told of a run
 
 
+@pytest.mark.terminal
 def test_a_run_of_which_a_counter_failed_is_told_as_a_run(directory: Path) -> None:
     """`run finished main`, then what failed: the counters that failed are not what has finished."""
     with (directory / "countercache.toml").open("a", encoding="utf-8") as file:

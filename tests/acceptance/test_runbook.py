@@ -19,6 +19,8 @@ from tests.valkey import MakeValkey
 END = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT count%active_account%'"
 WELL = {"total-debt": "ready", "signups": "ready"}
 
+pytestmark = pytest.mark.terminal
+
 
 @pytest.fixture
 def site(tmp_path: Path, postgres: Cluster, make_valkey: MakeValkey) -> Iterator[Site]:
@@ -86,6 +88,7 @@ def test_a_run_hits_its_timeout(site: Site) -> None:
     assert "1,235" in site.run("status")
 
 
+@pytest.mark.postgres
 def test_the_database_cannot_be_reached(tmp_path: Path, make_valkey: MakeValkey) -> None:
     """Stopped while nobody looked: exit 5, the values stay; started again, recovery computes."""
     cluster = Cluster()

@@ -36,6 +36,7 @@ def watching(directory: Path) -> Iterator[Terminal]:
         yield terminal
 
 
+@pytest.mark.terminal
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_it_shows_cells_runs_and_events_of_others(directory: Path, width: int) -> None:
     """A run that another process starts appears with its bar, what it ends as appears by itself, and all of it fits."""
@@ -78,6 +79,7 @@ def test_it_leaves_the_terminal_as_it_was(watching: Terminal, keys: str | signal
     assert watching.finish() == code
 
 
+@pytest.mark.terminal
 def test_it_leaves_the_terminal_as_it_was_when_it_fails(tmp_path: Path) -> None:
     """An error that nobody foresaw is not caught, and the terminal is given back all the same."""
     code = (
@@ -92,6 +94,7 @@ def test_it_leaves_the_terminal_as_it_was_when_it_fails(tmp_path: Path) -> None:
         assert not terminal.cursor_is_hidden
 
 
+@pytest.mark.terminal
 def test_it_can_be_stopped_and_go_on(directory: Path) -> None:
     """Ctrl-Z gives the terminal back to the shell; in the foreground again it takes it over again."""
     with Terminal("--norc", "-i", program="/bin/bash", height=30, cwd=directory) as shell:
@@ -140,6 +143,7 @@ def test_it_scrolls(watching: Terminal) -> None:
     assert watching.finish() == 0
 
 
+@pytest.mark.terminal
 def test_a_redis_that_goes_away_and_comes_back(tmp_path: Path, make_valkey: MakeValkey) -> None:
     """It is said, what was seen last stays, and it is tried again until there is an answer; q works meanwhile."""
     valkey = make_valkey()
@@ -161,6 +165,7 @@ def test_a_redis_that_goes_away_and_comes_back(tmp_path: Path, make_valkey: Make
         valkey.resume()
 
 
+@pytest.mark.terminal
 def test_a_redis_that_is_not_there_yet(tmp_path: Path) -> None:
     """Not even that at the start is fatal."""
     directory = site.make(tmp_path, "redis://127.0.0.1:1/0")
@@ -185,6 +190,7 @@ def test_a_wrong_usage_names_the_right_one(directory: Path, arguments: tuple[str
     assert said in done.stderr
 
 
+@pytest.mark.terminal
 def test_a_terminal_that_can_do_nothing_is_none(directory: Path) -> None:
     """One without cursor movements is told so instead of being filled with them."""
     with Terminal(*WATCH, cwd=directory, env={"TERM": "dumb"}) as terminal:

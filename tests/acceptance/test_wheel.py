@@ -40,6 +40,7 @@ def test_the_wheel_holds_what_the_program_reads(wheel: Path) -> None:
     assert all(name.startswith(("countercache/", "countercache-")) for name in names)
 
 
+@pytest.mark.valkey
 @pytest.mark.timeout(300)
 def test_the_wheel_works_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     """Installed with `[embedded]` and nothing else, the demo runs from start to end in a nearly empty environment."""

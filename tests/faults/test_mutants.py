@@ -6,6 +6,9 @@ import pytest
 
 from tests.faults.mutants import MUTANTS, Mutant, copy, failures
 
+# The tests that are run on each mutant need them.
+pytestmark = [pytest.mark.postgres, pytest.mark.valkey]
+
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_mutant_is_killed(mutant: Mutant) -> None:

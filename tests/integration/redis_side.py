@@ -37,6 +37,18 @@ def settings_for(url: str, namespace: str = NAMESPACE) -> Settings:
     )
 
 
+def version(raw: redis.Redis) -> tuple[int, ...]:
+    """The version of Redis that the server is, or is compatible with."""
+    text: str = raw.info("server")["redis_version"]
+    return tuple(int(part) for part in text.split("."))
+
+
+def commands_beyond(allowed: str, raw: redis.Redis) -> set[str]:
+    """The commands used since the statistics were reset that are not `allowed`. Redis 6 counts no subcommands."""
+    names = allowed.split() if version(raw) >= (7,) else [name.partition("|")[0] for name in allowed.split()]
+    return {name.removeprefix("cmdstat_") for name in raw.info("commandstats")} - set(names)
+
+
 @dataclass
 class Side:
     """One namespace: `client` as the product opens it, `raw` as anybody may."""

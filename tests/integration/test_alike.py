@@ -176,7 +176,7 @@ def test_two_periods_of_one_name(sqlite: str) -> None:
     assert all(each.reason is Reason.CONFIG and "2019" in each.message for each in failures)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 @pytest.mark.parametrize("missing", [Missing.SKIP, Missing.ZERO])
 def test_a_field_that_is_nowhere(missing: Missing, kind: str, request: pytest.FixtureRequest) -> None:
     """Without a table of fields a misspelt one is found all the same, with the right one; no other counter suffers."""
@@ -201,7 +201,7 @@ def test_a_field_that_is_nowhere(missing: Missing, kind: str, request: pytest.Fi
     assert {check.subject for check in checks if not check.ok} == {"counter wrong", "counter of-each"}
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_a_wide_table_without_one_of_its_columns(kind: str, request: pytest.FixtureRequest) -> None:
     """Only the counter that needs the column fails."""
     url: str = request.getfixturevalue(kind)
@@ -219,7 +219,7 @@ def test_a_wide_table_without_one_of_its_columns(kind: str, request: pytest.Fixt
     assert 'no column "zz"' in results.failures["bad"].message
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_a_group_that_fails_when_it_is_asked(kind: str, request: pytest.FixtureRequest) -> None:
     """A condition that is right for the parser and wrong for a row is that group's failure, and nobody else's."""
     url: str = request.getfixturevalue(kind)

@@ -16,7 +16,7 @@ from bench.data import ENTITIES, TOTALS, Size
 from bench.measure import CommandFailedError, Contender, Sample, Timing, by_turns, peak_memory, ratio, run
 from bench.parts import Result, Rounds
 
-pytestmark = pytest.mark.timeout(300)  # the machine may be busy
+pytestmark = [pytest.mark.postgres, pytest.mark.valkey, pytest.mark.timeout(300)]  # the machine may be busy
 
 TINY = Size("tiny", 20)
 ONCE = Rounds(1, 1, 1)

@@ -24,7 +24,7 @@ LARGE = "as if large"
 """The batch size `auto`, where every table is one that is cut."""
 
 
-@pytest.fixture(scope="module", params=["postgresql", "sqlite"])
+@pytest.fixture(scope="module", params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One database for all examples."""
     if request.param == "sqlite":

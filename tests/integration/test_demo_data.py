@@ -84,6 +84,7 @@ def test_the_configuration_is_one_to_copy_from(directory: Path) -> None:
     assert sum(len(named[name]) for name in ("short-term-borrowing", "long-term-borrowing", "securities")) == 21
 
 
+@pytest.mark.no_cover
 def test_what_it_says_it_did(tmp_path: Path) -> None:
     """Proves the result's counts, and that all of it takes less than two seconds of this process's time."""
     began = time.process_time()

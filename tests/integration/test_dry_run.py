@@ -25,7 +25,7 @@ INSERT INTO f VALUES ('a', 'd', '2019', 5), ('b', 'd', '2019', 6);
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of either kind."""
     if request.param == "postgresql":

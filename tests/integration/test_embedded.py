@@ -27,6 +27,8 @@ from countercache.store import embedded
 ENSURE = "from countercache.store import embedded; print(embedded.ensure_running())"
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.valkey
+
 
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

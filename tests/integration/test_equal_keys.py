@@ -36,13 +36,14 @@ class Place:
 
 
 @pytest.fixture(params=TYPES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path, make_database: Callable[[str], str]) -> Place:
     """A place for each type."""
-    make: Callable[[str], str] = request.getfixturevalue("make_database")
     if request.param == "citext":
-        return Place(make("CREATE EXTENSION citext;"), request.param)
+        return Place(make_database("CREATE EXTENSION citext;"), request.param)
     if request.param == ELSEWHERE:  # in a schema that is not in the search path
-        return Place(make('CREATE SCHEMA "It\'s site"; CREATE EXTENSION citext SCHEMA "It\'s site";'), request.param)
+        return Place(
+            make_database('CREATE SCHEMA "It\'s site"; CREATE EXTENSION citext SCHEMA "It\'s site";'), request.param
+        )
     return Place(f"sqlite:///{tmp_path}/equal.db", request.param)
 
 

@@ -24,7 +24,7 @@ from countercache.model.results import ClearResult, ForeignLock
 from countercache.model.states import Verdict
 from countercache.store import event_log
 from tests import stack
-from tests.integration.redis_side import OWNER, Side
+from tests.integration.redis_side import OWNER, Side, commands_beyond, version
 from tests.valkey import MakeValkey, Valkey
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
@@ -118,21 +118,20 @@ def test_only_commands_that_read_are_used(side: Side, web: stack.Locks) -> None:
     """SCAN and never KEYS; the rest is looked at within a script that reads."""
     side.raw.config_resetstat()
     scan.survey(side.client, side.keys, ())
-    used = set(side.raw.info("commandstats"))
     read = "scan time hgetall pttl evalsha eval type object|idletime"
     looked = "strlen getrange hlen hkeys hstrlen hget llen zcard scard"
     connect = "client|no-touch client|setinfo config|resetstat info"
-    assert used <= {f"cmdstat_{name}" for name in f"{read} {looked} {connect}".split()}
+    assert not commands_beyond(f"{read} {looked} {connect}", side.raw)
 
 
 def test_looking_does_not_count_as_using(side: Side, raw: redis.Redis) -> None:
-    """How long nobody has used a lock is its least age; that it is listed does not make it young again."""
+    """How long nobody has used a lock is its least age; that it is listed does not make it young again (from 7.2)."""
     lock = raw.lock("old:lock")
     assert lock.acquire()
     payload = raw.dump("old:lock")
     assert payload
     raw.restore("old:lock", 60_000, payload, replace=True, idletime=500)
-    for _ in range(2):
+    for _ in range(2 if version(raw) >= (7, 2) else 1):
         assert found(side)[b"old:lock"].idle == pytest.approx(500, abs=30)
 
 

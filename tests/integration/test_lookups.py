@@ -33,7 +33,7 @@ INSERT INTO f VALUES (1, 7, 1, 1), (2, 7, 1, 10), (1, 7, 2, 100);
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of either kind."""
     if request.param == "postgresql":

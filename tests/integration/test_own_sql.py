@@ -31,7 +31,7 @@ def by_sql(url: str, *queries: str) -> Results:
     return compute(Settings(databases={"main": DatabaseSettings(url=url)}, counters=counters))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of either kind."""
     if request.param == "postgresql":

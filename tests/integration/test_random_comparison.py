@@ -19,7 +19,7 @@ from tests.evaluator.places import PostgreSQL, SQLite
 CASES, CHUNKS = 30, 5
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> PostgreSQL | SQLite:
     """A database of each kind for the cases of a chunk."""
     found: PostgreSQL | SQLite

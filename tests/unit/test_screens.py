@@ -150,6 +150,7 @@ def test_a_bar_without_a_known_end_moves_with_the_time() -> None:
     assert first.index("━") != second.index("━")
 
 
+@pytest.mark.no_cover
 def test_ten_thousand_cells_are_drawn_in_a_second() -> None:
     """A screen of 10,000 cells costs what its rows cost: rich's own table would take several seconds."""
     cells = tuple(samples.view(f"counter-{number}", coverage=Coverage(1, 2)) for number in range(10_000))

@@ -274,7 +274,7 @@ class Statements:
         if self._guarded:
             at["rejected"] = columns.add(f"sum({' + '.join(f'p.x{i}' for i in places)})::bigint")
         if spec.strict:
-            lacking = f"({_any(places)}) AND ({lacks(spec.strict)})"
+            lacking = f"({_any(places)}) AND ({lacks(sorted(spec.strict))})"
             at["lacking"] = columns.count(lacking)
             at["example"] = columns.add(f"min(p.entity::text) FILTER (WHERE {lacking})")
         return at

@@ -1,0 +1,2 @@
+SELECT k::text FROM (SELECT "region" AS k
+FROM "council" WHERE false UNION ALL SELECT v.k::text FROM (VALUES ('South'), ('North')) AS v(k)) AS s ORDER BY s.k

@@ -1,0 +1,258 @@
+"""The SQL that each engine gets, as text: one file a query in tests/data/sql, compared without a server.
+
+After a change that is meant, write the files anew and read what became different:
+
+    .venv/bin/python -m tests.unit.test_sql_text && git diff tests/data/sql
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from countercache.compute.plan import Group, Plan, make_plan
+from countercache.databases import lookup_queries
+from countercache.databases.field_values import Facts
+from countercache.databases.group_masks import Masks
+from countercache.databases.key_packing import packing
+from countercache.databases.query_parts import Blocks, Range
+from countercache.databases.statements import Statements
+from countercache.model.table import Column, Kind, Table
+from countercache.settings import (
+    Aggregate,
+    CounterSettings,
+    GroupSettings,
+    Layout,
+    Lookup,
+    Missing,
+    Numbers,
+    Over,
+    Settings,
+    SourceSettings,
+)
+
+FILES = Path(__file__).parents[1] / "data" / "sql"
+ENGINES = ["postgresql", "sqlite"]
+
+FIELDS = {"debt": 7, "population": 12, "reserves": 9}
+WHERE = "region = 'North' -- as the site has it"
+BRITISH = Numbers(thousands=",", prefix="£", null=("n/a", "-"), negative="parentheses")
+
+
+def column(engine: str, name: str, kind: Kind, *, nullable: bool = False) -> Column:
+    """A column as the engine's catalogue describes it."""
+    if engine == "sqlite":
+        kept = "TEXT" if kind is Kind.TEXT else "NUMERIC"
+        return Column(name, kept, Kind.ANY, nullable, f"{kept} BINARY", "BINARY", exact=True)
+    types = {Kind.INTEGER: "integer", Kind.NUMERIC: "numeric", Kind.FLOAT: "double precision"}
+    return Column(name, types.get(kind, "text"), kind, nullable, kind.value, exact=True)
+
+
+def table(engine: str, name: str, unique: tuple[str, ...] = (), **kinds: Kind) -> Table:
+    """A table of such columns; what holds figures may be NULL."""
+    columns = {
+        called: column(engine, called, kind, nullable=called in {"value", *FIELDS}) for called, kind in kinds.items()
+    }
+    rowid = "id" if engine == "sqlite" and "id" in kinds else None
+    return Table((name,), columns, 1_000_000, 10_000, (frozenset(unique),) if unique else (), rowid=rowid)
+
+
+COUNCILS = Lookup(table="council", name="slug")
+
+
+def long(engine: str, *, value: Kind = Kind.NUMERIC, numbers: Numbers | None = None, listed: bool = True) -> Facts:
+    """One row a figure; `listed`: other tables have the names."""
+    settings = SourceSettings(
+        database="main", table="figure", entity="council_id", field="field_id", period="year_id", value="value",
+        entities=COUNCILS if listed else None,
+        periods=Lookup(table="year", name="label", order="start") if listed else None,
+        fields=Lookup(table="field") if listed else None,
+        numbers=numbers, field_numbers={"debt": BRITISH} if numbers else {},
+    )  # fmt: skip
+    keys = {"council_id": Kind.INTEGER, "field_id": Kind.INTEGER, "year_id": Kind.INTEGER}
+    figures = table(engine, "figure", tuple(keys), **keys, value=value)
+    return Facts(engine, settings, figures, FIELDS, council(engine) if listed else None)
+
+
+def wide(engine: str, *, value: Kind = Kind.NUMERIC, unique: bool = True) -> Facts:
+    """One column a field; `unique`: each council has one row a year."""
+    settings = SourceSettings(
+        database="main", layout=Layout.WIDE, table="site.budget", entity="council_id", period="year", entities=COUNCILS
+    )
+    kinds = {"council_id": Kind.INTEGER, "year": Kind.TEXT, **dict.fromkeys(FIELDS, value)}
+    figures = table(engine, "budget", ("council_id", "year") if unique else (), **kinds)
+    return Facts(engine, settings, figures, {name: name for name in FIELDS}, council(engine))
+
+
+def council(engine: str) -> Table:
+    """The table of the entities."""
+    return table(engine, "council", ("id",), id=Kind.INTEGER, slug=Kind.TEXT, region=Kind.TEXT)
+
+
+COUNTERS = {
+    "total": CounterSettings(
+        source="figures", formula="debt + reserves", groups=("all", "north", "few"), periods="each"
+    ),
+    "both": CounterSettings(source="figures", formula="debt / population", complete=True, periods="each"),
+    **{
+        f"{aggregate}_{missing}": CounterSettings(
+            source="figures", formula="(debt - reserves) / population", over=Over.ENTITIES, aggregate=aggregate,
+            missing=missing, periods="each", groups=("all", "north"),
+        )
+        for aggregate, missing in zip(Aggregate, [*Missing, *Missing], strict=False)
+    },
+    "one": CounterSettings(source="figures", formula="debt", over=Over.ENTITIES, aggregate=Aggregate.MAX),
+}  # fmt: skip
+GROUPS = {
+    "north": GroupSettings(source="figures", where=WHERE),
+    "few": GroupSettings(source="figures", entities=("leeds", "st-helen's", "50%")),
+}
+
+
+def plan(facts: Facts, *counters: str) -> Plan:
+    """The plan of some counters over a source."""
+    settings = Settings(sources={"figures": facts.settings}, groups=GROUPS, counters=COUNTERS)
+    made = make_plan(settings, "figures", counters, list(facts.fields), complete=True)
+    assert not made.failures
+    return made
+
+
+def statements(
+    engine: str, facts: Facts, *counters: str, guarded: bool = False, array: str | None = None, packed: bool = False
+) -> Statements:
+    """The queries of a source."""
+    assert engine in ENGINES
+    made = plan(facts, *counters)
+    packing_ = packing(FIELDS.values(), len(made.groups)) if packed else None
+    return Statements(facts, made, guarded=guarded, rows=50_000, array=array, packing=packing_)
+
+
+def queries(engine: str) -> dict[str, str]:
+    """Every kind of query by its name, without spaces at the ends of lines."""
+    kinds = (totals, entities, others, masks, lookups)
+    return {name: re.sub(r" +$", "", text, flags=re.MULTILINE) for kind in kinds for name, text in kind(engine)}
+
+
+def totals(engine: str) -> Iterator[tuple[str, str]]:
+    """Sums by field, period and group."""
+    written = statements(engine, long(engine), "total")
+    yield "totals_long", written.totals()
+    yield "totals_long_range", written.totals(Range(3, 8))
+    yield "totals_long_text_range", written.totals(Range("a'b", None))
+    yield "totals_long_blocks", written.totals(Blocks(None, 100), Blocks(100, 200), Blocks(200, None))
+    yield "totals_long_guarded", statements(engine, long(engine), "total", guarded=True).totals()
+    yield "totals_long_unlisted", statements(engine, long(engine, listed=False), "total").totals()
+    yield "totals_wide", statements(engine, wide(engine), "total").totals()
+    for kind in (Kind.INTEGER, Kind.FLOAT, Kind.TEXT):
+        yield f"totals_wide_{kind}", statements(engine, wide(engine, value=kind), "total", guarded=True).totals()
+    spelled = long(engine, value=Kind.TEXT, numbers=Numbers(null=("",)))
+    yield "totals_long_spelled", statements(engine, spelled, "total", guarded=True).totals()
+    if engine == "postgresql":
+        by_array = statements(engine, long(engine), "total", array="{1,0,3}")
+        yield "totals_long_array", by_array.totals()
+        yield "totals_long_array_blocks", by_array.totals(Blocks(None, 100), Blocks(100, None))
+    else:
+        packed = statements(engine, long(engine), "total", packed=True)
+        yield "totals_long_packed", packed.totals()
+        yield "totals_long_packed_blocks", packed.totals(Blocks(None, 100))
+
+
+def entities(engine: str) -> Iterator[tuple[str, str]]:
+    """What brings together what belongs to one entity."""
+    names = [name for name, counter in COUNTERS.items() if counter.over is Over.ENTITIES or counter.complete]
+    facts = {"long": long(engine), "wide": wide(engine), "several": wide(engine, unique=False)}
+    for name, of in facts.items():
+        for guarded in (False, True):
+            written = statements(engine, of, *names, guarded=guarded)
+            made = plan(of, *names)
+            called = f"entities_{name}{'_guarded' if guarded else ''}"
+            if engine == "postgresql":
+                yield called, written.entities(made.entity_specs).sql
+                yield f"{called}_range", written.entities(made.entity_specs, Range(3, 8), Range(8, None)).sql
+            else:
+                yield called, written.entity_rows(made.fields, Range())
+                yield f"{called}_range", written.entity_rows(made.fields, Range(3, 8))
+    written = statements(engine, long(engine), "one")
+    if engine == "postgresql":
+        yield "entities_flat", written.entities(plan(long(engine), "one").entity_specs, checked=["debt"]).sql
+    yield "boundary", written.boundary(None, 1000)
+    yield "boundary_next", written.boundary("x'y", 1000)
+    yield "boundary_unlisted", statements(engine, long(engine, listed=False), "one").boundary(4, 1000)
+
+
+def others(engine: str) -> Iterator[tuple[str, str]]:
+    """Periods, rejected values, samples."""
+    for name, facts in {"long": long(engine), "wide": wide(engine), "text": long(engine, value=Kind.TEXT)}.items():
+        written = statements(engine, facts, "total")
+        yield f"other_periods_{name}", written.other_periods([2021, "2022'"])
+        yield f"rejections_{name}", written.rejections(["debt", "reserves"])
+        yield f"sample_{name}", written.sample(["debt", "reserves"], 10_000)
+    if engine == "sqlite":
+        yield "block_boundary", statements(engine, long(engine), "total").block_boundary(None, 50_000)
+        yield "block_boundary_next", statements(engine, long(engine), "total").block_boundary(7, 50_000)
+
+
+def masks(engine: str) -> Iterator[tuple[str, str]]:
+    """Which groups each entity is in."""
+    for name, facts in {"listed": long(engine), "unlisted": long(engine, listed=False)}.items():
+        found = statements(engine, facts, "total").masks
+        yield f"masks_{name}_sizes", found.sizes()
+        yield f"masks_{name}_attempt", found.attempt(found.groups[1])
+        yield f"masks_{name}_named", found.named(["leeds", "it's"])
+        if engine == "sqlite":
+            yield f"masks_{name}_temporary", ";\n".join(found.temporary())
+    if engine == "postgresql":
+        found = statements(engine, long(engine), "total").masks
+        yield "masks_array_dense", found.array_sql(3, 3)
+        yield "masks_array_gaps", found.array_sql(3, 9)
+    many = tuple(Group(f"g{bit}", bit, where=f"id % {bit + 2} = 0") for bit in range(64))
+    facts = long(engine)
+    yield "masks_two_words", Masks(engine, facts.settings, facts.table, facts.entities, many).sizes()
+
+
+def lookups(engine: str) -> Iterator[tuple[str, str]]:
+    """Keys and names."""
+    year = Lookup(table="site.year", key="id", name="label", order="start", where="lang = 'en'")
+    yield "lookup", lookup_queries.lookup_sql(engine, COUNCILS)
+    yield "lookup_ordered", lookup_queries.lookup_sql(engine, year)
+    yield "lookup_named", lookup_queries.named_sql(engine, year, [1, "b'", 2.5])
+    yield "lookup_repeated", lookup_queries.repeated_sql(engine, year)
+    yield "lookup_more", lookup_queries.more_sql(engine, "figure", 10_000)
+    yield "lookup_unlisted", lookup_queries.unlisted_sql(engine, "figure", "year_id", year, 10_000)
+    yield "lookup_doubles", lookup_queries.doubles_sql(engine, "figure", ["council_id", "year_id"], 10_000)
+    yield "lookup_mixed", lookup_queries.mixed_sql(engine, "figure", "council_id", WHERE, 10_000)
+    yield "lookup_several", lookup_queries.several_sql(engine, "figure", "council_id", "region", 10_000)
+    yield "keys_distinct", lookup_queries.distinct_sql(engine, "figure", "field_id")
+    yield "keys_distinct_where", lookup_queries.distinct_sql(engine, "council", "region", where=WHERE, limit=1001)
+    yield "keys_sample", lookup_queries.sample_sql(engine, "figure", "field_id", 100_000)
+    yield "keys_equals", lookup_queries.equals_sql(engine, "figure", "field_id", "de'bt", float("inf"))
+    yield "keys_equal", lookup_queries.equal_sql(engine, "figure", "field_id", 7, [7.0, "7", b"7", "a\0b"])
+    of = column(engine, "region", Kind.TEXT)
+    yield "keys_sorted", lookup_queries.sorted_sql(engine, "council", of, ["South", "North"])
+    yield "keys_spellings", lookup_queries.spellings_sql(engine, "council", "region", ["South", "North"])
+
+
+def write() -> None:
+    """Write the files anew."""
+    shutil.rmtree(FILES, ignore_errors=True)
+    for engine in ENGINES:
+        (FILES / engine).mkdir(parents=True)
+        for name, text in queries(engine).items():
+            (FILES / engine / f"{name}.sql").write_text(f"{text}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_engine_gets_the_sql_that_was_reviewed(engine: str) -> None:
+    """No query changes unseen; a query without a file, and a file without a query, are told too."""
+    written = queries(engine)
+    kept = {path.stem: path.read_text(encoding="utf-8").removesuffix("\n") for path in (FILES / engine).glob("*.sql")}
+    assert written.keys() == kept.keys()
+    assert {name: text for name, text in written.items() if text != kept[name]} == {}
+
+
+if __name__ == "__main__":
+    write()

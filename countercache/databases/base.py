@@ -12,14 +12,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy.engine import URL
 
+from countercache.databases.catalog import Catalog
+from countercache.databases.dialect import Dialect
+from countercache.databases.engine import Engine
+from countercache.databases.features import Features
 from countercache.errors import DatabaseError, DeadlineExceeded
 from countercache.model.redaction import MASK, redact
 from countercache.model.states import Reason
-from countercache.model.table import Key, Table
+from countercache.model.table import Key
 from countercache.settings import DatabaseSettings
 
 Row = tuple[Any, ...]
@@ -31,6 +35,10 @@ class Refused(DatabaseError):  # noqa: N818 - named for what happened
     def __init__(self, reason: Reason, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
+
+
+class Overflow(Refused):
+    """A sum was larger than the database's own numbers."""
 
 
 class Lost(DatabaseError):  # noqa: N818 - named for what happened
@@ -60,12 +68,25 @@ class Target(ABC):
 class Database(ABC):
     """An open connection within its read-only transaction. `deadline` is a moment of `time.monotonic()`."""
 
-    kind: str
-    """`postgresql` or `sqlite`."""
+    engine: ClassVar[Engine]
+    """What sets it apart from others."""
+
+    catalog: Catalog
+    """What is in it."""
 
     def __init__(self, target: Target, deadline: float) -> None:
         self.target = target
         self.deadline = deadline
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its SQL is written."""
+        return self.engine.dialect
+
+    @property
+    def features(self) -> Features:
+        """What it can do."""
+        return self.engine.features
 
     def left(self) -> float:
         """Seconds until the deadline. Raises `DeadlineExceeded` when there are none."""
@@ -78,7 +99,8 @@ class Database(ABC):
     def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:
         """All rows of a statement. It runs as it is written: no parameters, no escapes.
 
-        `unsorted`: it groups very many rows into many groups, for which PostgreSQL should not sort them.
+        `unsorted`: it groups very many rows into many groups, for which the database should not sort them if it can do
+        without.
         """
 
     def side_by_side(self, statements: Sequence[str]) -> list[Row]:
@@ -101,16 +123,8 @@ class Database(ABC):
     def parse(self, statement: str) -> None:
         """Let the database look at somebody's own SQL without running it. Raises `Refused`."""
 
-    @abstractmethod
-    def describe(self, name: Sequence[str]) -> Table | None:
-        """A table or view with its columns and indexes; `None` where there is none."""
-
-    @abstractmethod
-    def table_names(self) -> list[str]:
-        """The tables and views that can be named, for hints."""
-
     def scratch(self, statements: Sequence[str]) -> None:
-        """Run statements that make temporary tables. SQLite only: PostgreSQL has none in a read-only transaction."""
+        """Run statements that make temporary tables, where the engine's `Masks.preparation` asks for some."""
         raise NotImplementedError
 
     @abstractmethod
@@ -135,4 +149,4 @@ def describe_number(values: Sequence[object], columns: int, types: Sequence[str]
     return f"the query gives {types[0]}, not a number"
 
 
-__all__ = ["Database", "Key", "Lost", "Refused", "Row", "Target", "describe_number"]
+__all__ = ["Database", "Key", "Lost", "Overflow", "Refused", "Row", "Target", "describe_number"]

@@ -8,26 +8,40 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 _NAME = re.compile(r"[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*", re.ASCII)
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
-_QUOTES = {"'": "'", '"': '"'}
-_SQLITE_QUOTES = _QUOTES | {"`": "`", "[": "]"}
 _ESCAPED = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
-# PostgreSQL goes on with a text that is followed by another one on a later line.
+# A text goes on where another one follows it on a later line.
 _CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:\s|--[^\r\n]*[\r\n])*(?=')")
 
 
-def flaw(condition: str, kind: str) -> str:
+class Lexer(msgspec.Struct, frozen=True, kw_only=True):
+    """How an engine tells texts, names and comments apart.
+
+    `quotes`: what begins and ends a text or a name, in pairs. `line_ends`: what characters end a comment of one line.
+    `nested_comments`: a comment may hold others. `dollar_quotes`: a text may stand between two `$tag$`.
+    `escaped_texts`: in a text with an E before it a backslash takes the next character's meaning away.
+    """
+
+    quotes: tuple[str, ...] = ("''", '""')
+    line_ends: str = "\n"
+    nested_comments: bool = False
+    dollar_quotes: bool = False
+    escaped_texts: bool = False
+
+
+def flaw(condition: str, lexer: Lexer) -> str:
     """Why a condition is not one expression by itself, in words; empty where it is one."""
     if "\0" in condition:
         return "it has a NUL character"
-    postgres = kind == "postgresql"
     depth = at = 0
     empty = True
     while at < len(condition):
         start = at
         try:
-            at = _skip(condition, at, postgres=postgres)
+            at = _skip(condition, at, lexer)
         except _OpenError as error:
             return f"{error} is never closed"
         if at > start:
@@ -53,20 +67,20 @@ class _OpenError(Exception):
     """Something that has no end."""
 
 
-def _skip(text: str, at: int, *, postgres: bool) -> int:
+def _skip(text: str, at: int, lexer: Lexer) -> int:
     """Where what begins here ends, if it is a text, a name or a comment; else here."""
     if text.startswith("--", at):
-        ends = [text.find(end, at) for end in ("\r\n" if postgres else "\n")]
+        ends = [text.find(end, at) for end in lexer.line_ends]
         return min((end for end in ends if end >= 0), default=len(text))
     if text.startswith("/*", at):
-        return _comment(text, at, nested=postgres)
-    if postgres and text[at] in "eE" and text.startswith("'", at + 1):
+        return _comment(text, at, nested=lexer.nested_comments)
+    if lexer.escaped_texts and text[at] in "eE" and text.startswith("'", at + 1):
         return _escaped(text, at + 1)
     if name := _NAME.match(text, at):
         return name.end()
-    if postgres and (tag := _DOLLAR.match(text, at)):
+    if lexer.dollar_quotes and (tag := _DOLLAR.match(text, at)):
         return _closed(text, tag.end(), tag[0])
-    end = (_QUOTES if postgres else _SQLITE_QUOTES).get(text[at])
+    end = next((pair[1] for pair in lexer.quotes if pair[0] == text[at]), None)
     # A quote that is doubled ends one text and begins the next, which comes to the same.
     return at if end is None else _closed(text, at + 1, end)
 
@@ -79,7 +93,7 @@ def _closed(text: str, at: int, end: str) -> int:
 
 
 def _escaped(text: str, at: int) -> int:
-    """A text of PostgreSQL in which a backslash takes the next character's meaning away, also where it goes on."""
+    """A text in which a backslash takes the next character's meaning away, also where it goes on."""
     while True:
         found = _ESCAPED.match(text, at)
         if not found:

@@ -6,25 +6,34 @@ stands for whatever field a row is of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 
+from countercache.compute.partial_sums import Totals
 from countercache.compute.rejections import Spelling
 from countercache.compute.text_numbers import PLAIN
-from countercache.databases import expressions
-from countercache.databases.expressions import literal, quoted, reference
+from countercache.databases.dialect import Dialect
+from countercache.databases.expressions import reference
+from countercache.errors import ConfigError
 from countercache.model.table import Key, Kind, Table
 from countercache.settings import Layout, Lookup, Numbers, SourceSettings
 
-_SHOWN = 80
+SHOWN = 80
 """As much of a rejected value is shown."""
+
+_EXACT = {Kind.INTEGER, Kind.NUMERIC}
+
+
+class InexactError(Exception):
+    """A sum is no finite number, or the database cannot add all of it: some value needs a closer look."""
 
 
 class Facts(msgspec.Struct, frozen=True):
     """What has been read of a source: its tables, and the key (long) or column (wide) of each field."""
 
-    kind: str
     settings: SourceSettings
     table: Table
     fields: Mapping[str, Key]
@@ -51,14 +60,18 @@ class Facts(msgspec.Struct, frozen=True):
         return {field: Spelling(own.get(field, default), field in own or not alone) for field in texts}
 
 
-class Figures:
-    """The values of one source. `guarded` and `limit` are as in `statements.Statements`."""
+class FieldValues:
+    """The values of one source, as standard SQL adds them: whole numbers and decimals, which are all finite.
 
-    def __init__(self, facts: Facts, *, guarded: bool, limit: int) -> None:
+    `guarded`: values that are no finite number, or that the database cannot add itself, are sorted out. `rows` are as
+    many as one query may add up (`None`: not known).
+    """
+
+    def __init__(self, facts: Facts, dialect: Dialect, *, guarded: bool, rows: int | None) -> None:
         self._facts = facts
+        self._dialect = dialect
         self._guarded = guarded
-        self._limit = limit
-        self._postgres = facts.kind == "postgresql"
+        self._rows = rows
 
     def column(self, field: str | None) -> str:
         """The name of the column that holds the values of a field."""
@@ -73,100 +86,60 @@ class Figures:
         if field is None or self._facts.wide:
             return ""
         column = reference("f", self._facts.settings.field or "")
-        return f"{column} = {literal(self._facts.fields[field], self._facts.kind)}"
+        return f"{column} = {self._dialect.literal(self._facts.fields[field])}"
 
     def value(self, field: str | None) -> str:
         """The value of a row; NULL where there is none."""
-        raw = self._raw(field)
-        return self._spelled(field, lambda numbers: expressions.present(raw, self.kind(field), numbers))
+        return self.spelled(field, lambda numbers: self.present(self.raw(field), self.kind(field), numbers))
 
     def totals(self, field: str | None) -> list[str]:
-        """Three aggregates of the values.
-
-        PostgreSQL: the sum, how many figures, how many values. SQLite: the sum of what are hundredths, how many values,
-        and what `countercache_sum` made of the others; if not guarded, such others make the sum a float.
-        """
-        if not self._postgres:
-            return self._sqlite(field, "")
+        """Three aggregates of the values, for `read_totals`."""
         figure = self._figure(field)
         return [f"sum({figure})", f"count({figure})", f"count({self.value(field)})"]
 
     def of_entity(self, field: str, *, flat: bool) -> list[str]:
-        """The total of an entity in a period, and beside it what SQLite could not add itself, or how many values
-        PostgreSQL rejected (if it looks). `flat`: it is in one row.
-        """
-        only = self.only(field)
-        if not self._postgres:
-            numbers = self._sqlite(field, only)
-            return [numbers[0], numbers[2]]
-        value, figure = self.value(field), self._figure(field)
-        if flat:
-            total = f"CASE WHEN {only} THEN {figure} END::numeric" if only else f"({figure})::numeric"
-            rejected = f"({value} IS NOT NULL AND ({figure}) IS NULL{f' AND {only}' if only else ''})::integer"
-        else:
-            where = f" FILTER (WHERE {only})" if only else ""
-            # Of one value min is the sum, and costs less.
-            total = f"{'min' if self._facts.unique else 'sum'}({figure}){where}::numeric"
-            rejected = f"count({value}){where} - count({figure}){where}"
-        return [total, rejected] if self._guarded else [total]
-
-    def rejected(self, field: str | None) -> str:
-        """The condition that the value of a row is rejected."""
-        value = self.value(field)
-        if self._postgres:
-            return f"({value} IS NOT NULL AND {self._figure(field, guarded=True)} IS NULL)"
-        number = f"countercache_is_number({self._decodable(field)}, {self._spelling(field)})"
-        return f"({value} IS NOT NULL AND NOT {number})"
-
-    def example(self, field: str | None) -> str:
-        """Whose value it is and how it begins, for `read_example`: in hexadecimal, since an SQLite file may hold text
-        that is no UTF-8, with an x before it if it is a blob. The least is that of the longest value, which tells most
-        about how numbers are spelled.
-        """
-        texts = (reference("f", self._facts.settings.entity), self._raw(field))
-        if self._postgres:
-            whose, value = (f"encode(convert_to(left({text}::text, {_SHOWN}), 'UTF8'), 'hex')" for text in texts)
-            rank = f"lpad(({_SHOWN} - length(left({texts[1]}::text, {_SHOWN})))::text, 3, '0')"
-        else:
-            whose, value = (f"hex(substr(CAST({text} AS BLOB), 1, {_SHOWN}))" for text in texts)
-            value = f"CASE typeof({texts[1]}) WHEN 'blob' THEN 'x' ELSE '' END || {value}"
-            rank = f"printf('%03d', {_SHOWN} - length(substr(CAST({texts[1]} AS TEXT), 1, {_SHOWN})))"
-        return f"{rank} || ' ' || {whose} || ' ' || {value}"
-
-    def _raw(self, field: str | None) -> str:
-        return reference("f", self.column(field))
-
-    def _figure(self, field: str | None, *, guarded: bool | None = None) -> str:
-        value, kind = self._raw(field), self.kind(field)
-        careful = self._guarded if guarded is None else guarded
-
-        def written(numbers: Numbers) -> str:
-            return expressions.figure(expressions.present(value, kind, numbers), kind, numbers, guarded=careful)
-
-        return self._spelled(field, written)
-
-    def _sqlite(self, field: str | None, only: str) -> list[str]:
-        value = self.value(field)
-        where = f" FILTER (WHERE {only})" if only else ""
-        if not self._guarded:
-            quick = expressions.hundredths(value, self._limit, otherwise="0.0")
-            return [f"sum({quick}){where}", f"count({value}){where}", "NULL"]
-        exact = expressions.hundredths(value, self._limit)
-        rest = f"{value} IS NOT NULL AND {exact} IS NULL" + (f" AND {only}" if only else "")
-        added = f"countercache_sum({self._decodable(field)}, {self._spelling(field)}) FILTER (WHERE {rest})"
-        return [f"sum({exact}){where}", f"count({value}){where}", added]
-
-    def _decodable(self, field: str | None) -> str:
-        value = self.value(field)
-        return self._spelled(field, lambda numbers: expressions.decodable(value, numbers))
-
-    def _spelling(self, field: str | None) -> str:
-        """The spelling as the functions of `sqlite.connection` take it."""
-        return self._spelled(
-            field, lambda numbers: "NULL" if numbers == PLAIN else quoted(msgspec.json.encode(numbers).decode())
+        """What `read_entity` makes the total of an entity in a period of. `flat`: it is in one row."""
+        only, figure = self.only(field), self._figure(field)
+        if only:
+            figure = f"CASE WHEN {only} THEN {figure} END"
+        return (
+            [figure, f"CASE WHEN {figure} IS NULL THEN 0 ELSE 1 END"]
+            if flat
+            else [f"sum({figure})", f"count({figure})"]
         )
 
-    def _spelled(self, field: str | None, write: Callable[[Numbers], str]) -> str:
+    def rejected(self, field: str | None) -> str:  # noqa: ARG002 - standard SQL has no values that are no numbers
+        """The condition that the value of a row is rejected."""
+        return "1 = 0"
+
+    def example(self, field: str | None) -> str:  # noqa: ARG002
+        """Whose value it is and how it begins, for `read_example`: in hexadecimal, since a file may hold text that is
+        no UTF-8, with an x before it if it is a blob. The least is that of the longest value, which tells most about
+        how numbers are spelled.
+        """
+        return "NULL"
+
+    @staticmethod
+    def read_totals(columns: Sequence[Any]) -> Totals:
+        """What `totals` gave. Raises `InexactError`."""
+        total, figures, values = columns
+        return Totals(Decimal(0) if total is None else finite(total), figures, values - figures)
+
+    @staticmethod
+    def read_entity(columns: Sequence[Any]) -> Totals:
+        """What `of_entity` gave, where formulas are computed outside of the database. Raises `InexactError`."""
+        total, figures = columns
+        return Totals(Decimal(0) if total is None else finite(total), figures)
+
+    def present(self, value: str, kind: Kind, numbers: Numbers) -> str:  # noqa: ARG002
+        """A column without the texts that are no value; they become NULL."""
+        return value
+
+    def raw(self, field: str | None) -> str:
+        """The column of a field's values."""
+        return reference("f", self.column(field))
+
+    def spelled(self, field: str | None, write: Callable[[Numbers], str]) -> str:
         """What `write` gives for the spelling of the field; where a row may be of any field, for that of its own."""
         settings = self._facts.settings
         default = settings.numbers or PLAIN
@@ -175,6 +148,26 @@ class Figures:
         own = {name: numbers for name, numbers in settings.field_numbers.items() if name in self._facts.fields}
         cases = " ".join(f"WHEN {self.only(name)} THEN {write(numbers)}" for name, numbers in own.items())
         return f"CASE {cases} ELSE {write(default)} END" if own else write(default)
+
+    def _figure(self, field: str | None) -> str:
+        column = self._facts.table.columns[self.column(field)]
+        if column.kind not in _EXACT:
+            hint = "name columns of whole numbers or decimals"
+            table = self._facts.settings.table
+            raise ConfigError(
+                f'column "{column.name}" of table "{table}" is of type {column.type}, of which this '
+                f"database gives no exact sum",
+                hint=hint,
+            )
+        return self.raw(field)
+
+
+def finite(value: Decimal | int) -> Decimal:
+    """A number. Raises `InexactError` where it is none."""
+    number = Decimal(value)
+    if not number.is_finite():
+        raise InexactError
+    return number
 
 
 def read_example(text: str) -> tuple[str, str]:

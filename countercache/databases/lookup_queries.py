@@ -8,39 +8,39 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, FromClause, Select
 
-from countercache.databases.expressions import literal, reference
-from countercache.databases.group_masks import column, enclosed, listed, relation, text
-from countercache.model.table import Column, Key, split_name
+from countercache.databases.dialect import Dialect
+from countercache.databases.expressions import column, enclosed, listed, relation
+from countercache.model.table import Key, split_name
 from countercache.settings import Lookup
 
 
-def lookup_sql(kind: str, lookup: Lookup) -> str:
+def lookup_sql(dialect: Dialect, lookup: Lookup) -> str:
     """Key and name of each row of a lookup table that has both, in its order; without one, and where two rows have the
     same, in that of the names.
     """
     key, name = column(None, lookup.key), column(None, lookup.name)
-    shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
+    shown = [dialect.read_key(key), dialect.read_key(name)]
     query = sa.select(*shown).select_from(relation(split_name(lookup.table)))
     query = query.where(key.is_not(None), name.is_not(None), *listed(lookup))
     order = [column(None, lookup.order).nulls_first()] if lookup.order else []
-    return text(query.order_by(*order, column(None, lookup.name), key), kind)
+    return dialect.text(query.order_by(*order, column(None, lookup.name), key))
 
 
-def named_sql(kind: str, lookup: Lookup, keys: Iterable[Key]) -> str:
+def named_sql(dialect: Dialect, lookup: Lookup, keys: Iterable[Key]) -> str:
     """Key and name of those rows of a lookup table that have one of these keys."""
     key, name = column(None, lookup.key), column(None, lookup.name)
-    shown = [sa.cast(key, sa.Text), sa.cast(name, sa.Text)] if kind == "postgresql" else [key, name]
+    shown = [dialect.read_key(key), dialect.read_key(name)]
     query = sa.select(*shown).select_from(relation(split_name(lookup.table))).where(name.is_not(None), *listed(lookup))
-    return text(query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys])), kind)
+    return dialect.text(query.where(key.in_([dialect.key(each) for each in keys])))
 
 
-def more_sql(kind: str, table: str, limit: int) -> str:
+def more_sql(dialect: Dialect, table: str, limit: int) -> str:
     """A row if a table has more than so many."""
     query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table)))
-    return text(query.limit(sa.literal_column("1")).offset(sa.literal_column(str(limit))), kind)
+    return dialect.text(query.limit(sa.literal_column("1")).offset(sa.literal_column(str(limit))))
 
 
-def unlisted_sql(kind: str, table: str, name: str, lookup: Lookup, limit: int) -> str:
+def unlisted_sql(dialect: Dialect, table: str, name: str, lookup: Lookup, limit: int) -> str:
     """How many rows, among so many of a table, have a key in a column that the lookup table does not list."""
     key, place, known = column(None, lookup.key), column("u", "k"), column("l", "k")
     some = _some(table, [column("f", name).label("k")], limit).subquery("u")
@@ -49,18 +49,18 @@ def unlisted_sql(kind: str, table: str, name: str, lookup: Lookup, limit: int) -
     # A join, since PostgreSQL would go through all of a large list for each row to see that a key is NOT IN it.
     rows = some.outerjoin(keys.subquery("l"), place == known)
     query = sa.select(sa.func.count()).select_from(rows).where(place.is_not(None), known.is_(None))
-    return text(query, kind)
+    return dialect.text(query)
 
 
-def doubles_sql(kind: str, table: str, names: Iterable[str], limit: int) -> str:
+def doubles_sql(dialect: Dialect, table: str, names: Iterable[str], limit: int) -> str:
     """A row if, among so many rows, two have the same keys in all of these columns."""
     places = [column("f", name) for name in names]
     query: Select[Any] = sa.select(sa.literal_column("1")).select_from(_some(table, places, limit).subquery("f"))
     query = query.where(*(place.is_not(None) for place in places)).group_by(*places)
-    return text(query.having(sa.func.count() > sa.literal_column("1")).limit(sa.literal_column("1")), kind)
+    return dialect.text(query.having(sa.func.count() > sa.literal_column("1")).limit(sa.literal_column("1")))
 
 
-def mixed_sql(kind: str, table: str, entity: str, where: str, limit: int) -> str:
+def mixed_sql(dialect: Dialect, table: str, entity: str, where: str, limit: int) -> str:
     """How many entities have, among so many rows, some for which a condition holds and others for which it does not."""
     flag = sa.case((enclosed(where), sa.literal_column("1")), else_=sa.literal_column("0"))
     some = sa.select(column(None, entity).label("k"), flag.label("flag")).select_from(relation(split_name(table)))
@@ -68,10 +68,10 @@ def mixed_sql(kind: str, table: str, entity: str, where: str, limit: int) -> str
     key, of = column("u", "k"), column("u", "flag")
     mixed = sa.select(key).select_from(rows).where(key.is_not(None)).group_by(key)
     mixed = mixed.having(sa.func.max(of) > sa.func.min(of))
-    return text(sa.select(sa.func.count()).select_from(mixed.subquery("m")), kind)
+    return dialect.text(sa.select(sa.func.count()).select_from(mixed.subquery("m")))
 
 
-def several_sql(kind: str, table: str, entity: str, name: str, limit: int) -> str:
+def several_sql(dialect: Dialect, table: str, entity: str, name: str, limit: int) -> str:
     """How many entities have, among so many rows, more than one value in a column; an empty text is none."""
     places = [column("f", entity).label("k"), column("f", name).label("v")]
     some = _some(table, places, limit).subquery("u")
@@ -80,7 +80,7 @@ def several_sql(kind: str, table: str, entity: str, name: str, limit: int) -> st
         sa.select(key).select_from(some).where(key.is_not(None), sa.cast(value, sa.Text) != sa.literal_column("''"))
     )
     several = several.group_by(key).having(sa.func.count(value.distinct()) > sa.literal_column("1"))
-    return text(sa.select(sa.func.count()).select_from(several.subquery("m")), kind)
+    return dialect.text(sa.select(sa.func.count()).select_from(several.subquery("m")))
 
 
 def _some(table: str, places: Sequence[ColumnElement[Any]], limit: int) -> Select[Any]:
@@ -89,71 +89,54 @@ def _some(table: str, places: Sequence[ColumnElement[Any]], limit: int) -> Selec
     return sa.select(*places).select_from(figures).limit(sa.literal_column(str(limit)))
 
 
-def repeated_sql(kind: str, lookup: Lookup) -> str:
+def repeated_sql(dialect: Dialect, lookup: Lookup) -> str:
     """A key that the table has in more than one row; no row if there is none."""
     key = column(None, lookup.key)
-    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    shown = dialect.read_key(key)
     query = sa.select(shown).select_from(relation(split_name(lookup.table))).where(key.is_not(None), *listed(lookup))
     query = query.group_by(key).having(sa.func.count() > sa.literal_column("1"))
-    return text(query.limit(sa.literal_column("1")), kind)
+    return dialect.text(query.limit(sa.literal_column("1")))
 
 
-def distinct_sql(kind: str, table: str, name: str, *, where: str | None = None, limit: int | None = None) -> str:
+def distinct_sql(dialect: Dialect, table: str, name: str, *, where: str | None = None, limit: int | None = None) -> str:
     """The different values of a column, in their order."""
     inner = sa.select(column(None, name).label("k")).distinct().select_from(relation(split_name(table)))
     inner = inner.where(column(None, name).is_not(None), *([] if where is None else [enclosed(where)]))
     found: FromClause = (inner.limit(sa.literal_column(str(limit))) if limit else inner).subquery("d")
     key = column("d", "k")
-    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
-    return text(sa.select(shown).select_from(found).order_by(key), kind)
+    shown = dialect.read_key(key)
+    return dialect.text(sa.select(shown).select_from(found).order_by(key))
 
 
-def sample_sql(kind: str, table: str, name: str, rows: int) -> str:
+def sample_sql(dialect: Dialect, table: str, name: str, rows: int) -> str:
     """The different values of a column in so many of its rows, each with how many of these have it."""
     inner = sa.select(column(None, name).label("k")).select_from(relation(split_name(table)))
     found = inner.limit(sa.literal_column(str(rows))).subquery("d")
     key = column("d", "k")
-    shown = sa.cast(key, sa.Text) if kind == "postgresql" else key
+    shown = dialect.read_key(key)
     query = sa.select(shown, sa.func.count(sa.literal_column("*"))).select_from(found).group_by(key).order_by(key)
-    return text(query, kind)
+    return dialect.text(query)
 
 
-def equals_sql(kind: str, table: str, name: str, *keys: Key) -> str:
+def equals_sql(dialect: Dialect, table: str, name: str, *keys: Key) -> str:
     """One row if some row's key in a column is equal to each of these."""
-    conditions = [column(None, name) == sa.literal_column(literal(key, kind)) for key in keys]
+    conditions = [column(None, name) == dialect.key(key) for key in keys]
     query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table))).where(*conditions)
-    return text(query.limit(sa.literal_column("1")), kind)
+    return dialect.text(query.limit(sa.literal_column("1")))
 
 
-def equal_sql(kind: str, table: str, name: str, key: Key, others: Iterable[Key]) -> str:
+def equal_sql(dialect: Dialect, table: str, name: str, key: Key, others: Iterable[Key]) -> str:
     """One row that says, of each of the others, whether it is equal to a key that the column has."""
-    is_equal = [column(None, name) == sa.literal_column(literal(other, kind)) for other in others]
+    is_equal = [column(None, name) == dialect.key(other) for other in others]
     nothing: Select[Any] = sa.select()
     query = nothing.add_columns(*is_equal).select_from(relation(split_name(table)))
-    query = query.where(column(None, name) == sa.literal_column(literal(key, kind)))
-    return text(query.limit(sa.literal_column("1")), kind)
+    query = query.where(column(None, name) == dialect.key(key))
+    return dialect.text(query.limit(sa.literal_column("1")))
 
 
-def sorted_sql(kind: str, table: str, of: Column, keys: Iterable[Key]) -> str:
-    """Keys in the order of a column: that of its type and its collation."""
-    values = ", ".join(f"({literal(key, kind)})" for key in keys)
-    # What is united with the column, though with no row of it, takes its collation.
-    like = text(sa.select(column(None, of.name).label("k")).select_from(relation(split_name(table))), kind)
-    if kind == "postgresql":
-        typed = f"SELECT v.k::{of.type} FROM (VALUES {values}) AS v(k)"  # noqa: S608 - literals, the catalogue's word
-        return f"SELECT k::text FROM ({like} WHERE false UNION ALL {typed}) AS s ORDER BY s.k"  # noqa: S608
-    return f"SELECT k FROM ({like} WHERE 0 UNION ALL SELECT column1 FROM (VALUES {values})) ORDER BY k"  # noqa: S608
-
-
-def spellings_sql(kind: str, table: str, name: str, keys: Iterable[Key]) -> str:
+def spellings_sql(dialect: Dialect, table: str, name: str, keys: Iterable[Key]) -> str:
     """Of each of these keys of a column, in its order, the first spelling of all that are equal to it."""
-    key, written = column(None, name), reference(None, name)
-    if kind == "postgresql":
-        first = f'min({written}::text COLLATE "C")'
-    else:
-        first = (
-            f"coalesce(min(CASE typeof({written}) WHEN 'integer' THEN {written} END), min({written} COLLATE BINARY))"
-        )
-    query: Select[Any] = sa.select(sa.literal_column(first)).select_from(relation(split_name(table)))
-    query = query.where(key.in_([sa.literal_column(literal(each, kind)) for each in keys]))
-    return text(query.group_by(key).order_by(key), kind)
+    key = column(None, name)
+    query: Select[Any] = sa.select(sa.literal_column(dialect.first_spelling(name)))
+    query = query.select_from(relation(split_name(table))).where(key.in_([dialect.key(each) for each in keys]))
+    return dialect.text(query.group_by(key).order_by(key))

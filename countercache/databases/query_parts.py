@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 from countercache.model.table import Key
@@ -15,7 +17,7 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class Blocks(msgspec.Struct, frozen=True):
-    """Rows by where they lie: pages `low` <= page < `high` of PostgreSQL, `low` < rowid <= `high` of SQLite."""
+    """Rows by where they lie, as the dialect's `in_blocks` has it."""
 
     low: int | None
     high: int | None
@@ -33,3 +35,38 @@ class EntityQuery(msgspec.Struct, frozen=True):
     sql: str
     at: dict[str, dict[str, int]]
     sums: tuple[int, ...]
+
+
+class EntityColumns:
+    """The columns of a query over entities, each text once; `at` as in `EntityQuery`."""
+
+    def __init__(self, first: int) -> None:
+        self.at: dict[str, dict[str, int]] = {}
+        self._first = first
+        self._texts: dict[str, int] = {}
+
+    def add(self, column: str) -> int:
+        """The position of this column."""
+        return self._texts.setdefault(column, self._first + len(self._texts))
+
+    def count(self, condition: str) -> int:
+        """The position of a column that counts the rows that meet a condition."""
+        return self.add(f"count(*) FILTER (WHERE {condition})")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns to select."""
+        return tuple(self._texts)
+
+
+class KeyPacking(Protocol):
+    """Period, field and mask as one whole number, where an engine sorts faster by that."""
+
+    def sql(self, period: str, field: str, mask: str | None) -> str:
+        """The key of a row. Only rows of a known field may be asked for."""
+
+    def condition(self, field: str) -> str:
+        """That a row is of a field within the limits."""
+
+    def unpack(self, key: object) -> tuple[int, int, int] | None:
+        """Period, field and mask; `None` where a row could not be packed."""

@@ -1,11 +1,13 @@
-"""The engines by the schemes of their URLs: the one module that knows them all.
+"""The engines by the schemes of their URLs: `prepare` loads the one of a URL, and no other.
 
-`prepare` looks at a URL and loads the driver of its engine, and no other; `Target.open` then connects.
+An engine is found by an entry point of the group `countercache.databases`, whose name is the scheme and whose value the
+engine's class of `Target`. Ours are declared in the same way, but known here, so that the metadata of all installed
+packages is only read for a scheme that is none of ours.
 """
 
 from __future__ import annotations
 
-import re
+from importlib.metadata import EntryPoint, entry_points
 
 import sqlalchemy
 
@@ -13,10 +15,16 @@ from countercache.databases.base import Target
 from countercache.errors import ConfigError
 from countercache.settings import DatabaseSettings
 
-_POSTGRES = {"postgres", "postgresql", "postgis", "pgsql"}
-_SQLITE = {"sqlite", "sqlite3"}
-# As SQLAlchemy has it: a password ends at its first @, a user's name (on Azure `name@server`) at the last before that.
-_LOGIN = re.compile(r"\w+(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?")
+GROUP = "countercache.databases"
+
+_POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
+_SQLITE = "countercache.databases.sqlite.connection:SQLiteTarget"
+
+BUILT_IN = {
+    **dict.fromkeys(("postgres", "postgresql", "postgis", "pgsql"), _POSTGRESQL),
+    **dict.fromkeys(("sqlite", "sqlite3"), _SQLITE),
+}
+"""The entry points of pyproject.toml."""
 
 
 def prepare(name: str, settings: DatabaseSettings) -> Target:
@@ -27,23 +35,22 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         hint = "write it as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
-    if scheme in _POSTGRES:
-        from countercache.databases.postgresql.connection import PostgresTarget  # noqa: PLC0415 - only the driver that is needed is loaded
+    found = _entry_point(scheme)
+    if found is None:
+        hint = "countercache reads PostgreSQL (postgresql://…) and SQLite (sqlite:///PATH)"
+        raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
+    try:
+        target = found.load()
+    except (ImportError, AttributeError) as error:
+        hint = "install the package that brings it again"
+        raise ConfigError(f"what reads {scheme}:// for database {name} cannot be loaded: {error}", hint=hint) from error
+    if not (isinstance(target, type) and issubclass(target, Target)):
+        hint = f"its entry point must name a class of countercache.databases.base.Target, not {found.value}"
+        raise ConfigError(f"what reads {scheme}:// for database {name} is no engine of countercache", hint=hint)
+    return target(name, url, settings)
 
-        if _is_cut_short(settings.url):
-            hint = "in the password, write @ as %40, / as %2F, # as %23 and ? as %3F"
-            raise ConfigError(f"the url of database {name} has an @ in its host or name", hint=hint)
-        return PostgresTarget(name, url.set(drivername="postgresql+psycopg"), settings)
-    if scheme in _SQLITE:
-        from countercache.databases.sqlite.connection import SQLiteTarget  # noqa: PLC0415
 
-        return SQLiteTarget(name, url.set(drivername="sqlite"), settings)
-    hint = "countercache reads PostgreSQL (postgresql://…) and SQLite (sqlite:///PATH)"
-    raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
-
-
-def _is_cut_short(url: str) -> bool:
-    """Whether the password goes on behind where it seems to end: then there is an `@` in the host or in the name."""
-    login = _LOGIN.match(url)
-    place, _, query = url[login.end() if login else 0 :].partition("?")
-    return "@" in place or any("@" in pair.partition("=")[0] for pair in query.split("&"))
+def _entry_point(scheme: str) -> EntryPoint | None:
+    if value := BUILT_IN.get(scheme):
+        return EntryPoint(scheme, value, GROUP)
+    return next(iter(entry_points(group=GROUP, name=scheme)), None)

@@ -2,7 +2,7 @@
 
 Entities are told apart by ranges of their keys, never by counting rows from the start. Where only sums are wanted, it
 does not matter which rows are read together: then the table is cut by where its rows lie, which needs no index.
-Two or more parts in one query let PostgreSQL work on them side by side.
+Some engines work side by side on the parts of one query.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from countercache.databases.base import Database
+from countercache.databases.features import BlockScan
 from countercache.databases.query_parts import Blocks, Part, Range
 from countercache.databases.statements import Statements
 from countercache.model.table import Key, Table
@@ -22,13 +23,13 @@ SECONDS = 0.5
 """How long a query should take that is one of many."""
 
 QUICK = 64_000_000
-"""Rows that PostgreSQL adds up in about ten seconds: to cut them would cost more than to see it move is worth."""
+"""Rows that are added up in about ten seconds: to cut them would cost more than to see it move is worth."""
 
 QUICK_TOGETHER = 200_000
 """Rows that are soon brought together by entity: no need to do it side by side."""
 
 ROWS = 50_000
-"""Rows that SQLite adds up at a time: what it sorts then fits into its cache."""
+"""Rows that are added up at a time where the engine sorts them by itself: they then fit into its cache."""
 
 _FIRST = 500_000
 """Rows of the first of many queries, from which the size of the others follows."""
@@ -62,6 +63,7 @@ class Cut:
 
     def __init__(self, database: Database, statements: Statements, table: Table, entity: str, entities: int) -> None:
         self._database = database
+        self._features = database.features
         self._statements = statements
         self._table = table
         self._entity = entity
@@ -71,9 +73,9 @@ class Cut:
         """The queries of a pass in which it does not matter what is read together."""
         if isinstance(batch_size, int):
             yield from self._by_entities(batch_size)
-        elif self._table.blocks is None:
+        elif self._table.blocks is None or self._features.block_scan is BlockScan.NONE:
             yield Batch((Range(),), 0)
-        elif self._database.kind == "sqlite":
+        elif self._features.block_scan is BlockScan.ROWIDS:
             yield from self._by_rowids(self._table.blocks)
         elif (self._table.rows or 0) <= QUICK:
             yield Batch((Range(),), 0)
@@ -86,7 +88,7 @@ class Cut:
         listed = self._statements.lists_in_order()
         if isinstance(batch_size, int):
             yield from self._by_entities(batch_size)
-        elif self._database.kind == "sqlite" or not listed or (self._table.rows or 0) <= QUICK_TOGETHER:
+        elif not (listed and self._features.reads_ranges_cheaply) or (self._table.rows or 0) <= QUICK_TOGETHER:
             yield Batch((Range(),), 0)
         elif self._entity in self._table.leading & self._table.sorted:
             yield from self._by_pace(self._table.rows or 1)

@@ -79,10 +79,9 @@ def _open(
 
 
 def _masks(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
-    """SQLite: what makes the temporary table that the queries read."""
-    masks = source.statements().masks
-    if database.kind == "sqlite" and masks.groups:
-        yield PlanStep(database.target.name, f"groups of {name}", ";\n".join(masks.temporary()))
+    """What has to run before the queries."""
+    if preparation := source.statements().masks.preparation():
+        yield PlanStep(database.target.name, f"groups of {name}", ";\n".join(preparation))
 
 
 def _steps(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
@@ -91,12 +90,7 @@ def _steps(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
     if source.plan.totals:
         yield PlanStep(database.target.name, f"totals of {name}", statements.totals(Range()))
     if specs := source.plan.entity_specs:
-        if database.kind == "sqlite":
-            fields = sorted({field for spec in specs for field in spec.fields})
-            query = statements.entity_rows(fields, Range())
-        else:
-            query = statements.entities(specs, Range()).sql
-        yield PlanStep(database.target.name, f"entities of {name}", query)
+        yield PlanStep(database.target.name, f"entities of {name}", statements.entity_pass(specs, Range()))
 
 
 def _source(

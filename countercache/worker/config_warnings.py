@@ -66,7 +66,7 @@ def _unlisted(database: Database, source: Source) -> Iterator[str]:
     for what, column, lookup in lookups:
         if column is None or lookup is None:
             continue
-        ((count,),) = database.rows(unlisted_sql(database.kind, mine.table, column, lookup, SAMPLE))
+        ((count,),) = database.rows(unlisted_sql(database.dialect, mine.table, column, lookup, SAMPLE))
         if count:
             amount = f"{_sample(database, source)}{'1 row' if count == 1 else f'{count:,} rows'}"
             yield f"{amount} of {mine.table} of {what} that {lookup.table} does not list: not counted anywhere"
@@ -79,7 +79,7 @@ def _doubles(database: Database, source: Source) -> Iterator[str]:
         return
     mine = facts.settings
     columns = [name for name in (mine.entity, mine.period, mine.field) if name is not None]
-    if database.rows(doubles_sql(database.kind, mine.table, columns, SAMPLE)):
+    if database.rows(doubles_sql(database.dialect, mine.table, columns, SAMPLE)):
         what = f"{mine.table} has several values of one entity in one period"
         yield f"{what}: they are added up, and each counts in the coverage"
 
@@ -93,7 +93,7 @@ def _mixed(database: Database, settings: Settings, source: Source) -> Iterator[t
         configured = settings.groups.get(group.name)  # none has the name of a value
         if configured is None or configured.where is None:
             continue
-        ((count,),) = database.rows(mixed_sql(database.kind, mine.table, mine.entity, configured.where, SAMPLE))
+        ((count,),) = database.rows(mixed_sql(database.dialect, mine.table, mine.entity, configured.where, SAMPLE))
         if count:
             entities = "1 entity" if count == 1 else f"{count:,} entities"
             rows = f"{_sample(database, source)}its condition holds for some rows of {entities} and not for others"
@@ -112,7 +112,7 @@ def _several(database: Database, settings: Settings, source: Source) -> Iterator
     }
     found: dict[str, int] = {}
     for column in dict.fromkeys(columns.values()):
-        ((found[column],),) = database.rows(several_sql(database.kind, mine.table, mine.entity, column, SAMPLE))
+        ((found[column],),) = database.rows(several_sql(database.dialect, mine.table, mine.entity, column, SAMPLE))
     for group, column in columns.items():
         if found[column]:
             entities = "1 entity has" if found[column] == 1 else f"{found[column]:,} entities have"
@@ -123,4 +123,4 @@ def _several(database: Database, settings: Settings, source: Source) -> Iterator
 def _sample(database: Database, source: Source) -> str:
     """What a message begins with where not all rows were looked at."""
     table = source.names.facts.settings.table
-    return f"in a sample of {SAMPLE:,} rows, " if database.rows(more_sql(database.kind, table, SAMPLE)) else ""
+    return f"in a sample of {SAMPLE:,} rows, " if database.rows(more_sql(database.dialect, table, SAMPLE)) else ""

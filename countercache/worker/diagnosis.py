@@ -6,7 +6,6 @@ as much as the whole table. A pass over all of it needs none.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -17,7 +16,6 @@ from countercache.compute.plan import Plan, labels
 from countercache.databases.base import Database, Refused
 from countercache.databases.query_parts import Range
 from countercache.databases.statements import Statements
-from countercache.model.clock_comparison import clock
 from countercache.model.results import Check, Finding, Health
 from countercache.model.states import Reason
 from countercache.model.suggested_commands import to_type
@@ -42,8 +40,6 @@ _FEW = 0.2
 _WORTH_IT = 0.5
 """An index is worth it where a part costs more than this share of the whole."""
 
-_SNAPSHOT = "a run reads everything in one read-only transaction"
-
 
 def examine(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
     """Report what is seen of the database, each as it is seen."""
@@ -58,52 +54,11 @@ def area(name: str) -> str:
 
 def _findings(settings: Settings, database: Database, go: Go) -> Iterator[Finding]:
     name = area(database.target.name)
-    yield from (_postgres if database.kind == "postgresql" else _sqlite)(name, database)
-    yield _limits(name, database)
+    yield from database.catalog.examine(name)
+    if database.catalog.slow_query:
+        yield _limits(name, database)
     for source, counters in (yield from _checks(name, database, settings, go)).items():
         yield from _indexes(name, database, settings, source, counters)
-
-
-def _postgres(name: str, database: Database) -> Iterator[Finding]:
-    before = time.time()
-    ((version, user, superuser, standby, now, dying, whole),) = database.rows(_SERVER)
-    took = time.time() - before
-    more = "; it is a standby" if standby else ""
-    who = f"as {user}, a superuser: one that may only SELECT is enough" if superuser else f"as {user}"
-    url = database.target.url
-    where = f"{url.host or url.query.get('host') or 'the local socket'}:{url.port or 5432}"
-    seen = f"PostgreSQL {str(version).split()[0]} at {where}, {who}{more}"
-    yield Finding(name, "server", Health.OK, seen, _SNAPSHOT)
-    yield from versions(name, dying, whole)
-    yield clock(name, float(now) - before - took / 2, took)
-
-
-def versions(name: str, dying: str | None, whole: str | None) -> Iterator[Finding]:
-    """What the settings `client_connection_check_interval` and `transaction_timeout` mean (`None`: not known there)."""
-    why = "without it a query runs on when countercache is killed with SIGKILL, until its own limit ends it"
-    if dying is None:
-        seen = "the server does not know client_connection_check_interval (PostgreSQL 14 does)"
-        yield Finding(name, "dead clients", Health.WARNING, seen, why, "upgrade to PostgreSQL 14 or newer")
-    elif dying in {"0", ""}:
-        seen = "client_connection_check_interval cannot be set: the server's system cannot look for dead clients"
-        yield Finding(name, "dead clients", Health.WARNING, seen, why)
-    else:
-        yield Finding(name, "dead clients", Health.OK, f"the server looks every {dying} whether the client lives", why)
-    why = "it ends a transaction as a whole; without it each statement has a limit, and countercache has its own"
-    seen = (
-        "the server has no transaction_timeout (PostgreSQL 17 does)" if whole is None else "transaction_timeout is set"
-    )
-    yield Finding(name, "transaction limit", Health.OK, seen, why)
-
-
-def _sqlite(name: str, database: Database) -> Iterator[Finding]:
-    ((version,),) = database.rows("SELECT sqlite_version()")
-    ((mode,),) = database.rows("PRAGMA journal_mode")
-    file = str(database.target.url.database)
-    yield Finding(name, "server", Health.OK, f"SQLite {version}, {file}, opened read-only", _SNAPSHOT)
-    why = "without a write-ahead log nobody can write to the file while a run reads it"
-    seen = f"journal_mode is {mode}"
-    yield Finding(name, "journal", Health.OK, seen, why)
 
 
 def _limits(name: str, database: Database) -> Finding:
@@ -112,7 +67,7 @@ def _limits(name: str, database: Database) -> Finding:
     began = time.monotonic()
     try:
         with database.savepoint():
-            database.number(_SLOW[database.kind], LIMIT)
+            database.number(database.catalog.slow_query, LIMIT)
     except Refused as error:
         took = (time.monotonic() - began) * 1000
         if error.reason is Reason.TIMEOUT:
@@ -179,29 +134,34 @@ def _indexes(
     names = msgspec.structs.replace(names, plan=msgspec.structs.replace(names.plan, groups=()))
     mine, table = names.facts.settings, names.facts.table
     why = "a run that reads all of a table needs none; one that reads it part by part does"
-    whole = _cost(database, _statement(names, names.plan, Range()))
+    whole = database.catalog.cost(_statement(database, names, names.plan, Range()))
     wanted: dict[str, str] = {}
     batched = settings.agent.batch_size != "auto" and _is_large(table) and mine.entity not in table.leading
     if batched and _part_cost(database, names) > _WORTH_IT * whole:
         seen = f"each batch of {settings.agent.batch_size} entities reads all of {mine.table}"
         wanted[mine.entity] = f'{seen}; an index on {mine.entity}, or batch_size = "auto", ends that'
-    if settings.agent.batch_size == "auto" and _could_be_cut(names, table):
+    if settings.agent.batch_size == "auto" and _could_be_cut(database, names, table):
         seen = f"counters over entities read {mine.table} in one query that takes long and shows no progress"
         wanted[mine.entity] = f"{seen}; with an index on {mine.entity} it is cut into several"
     some = _some_periods(names)
     selective = some is not None and _is_large(table) and mine.period not in table.leading
-    if some and mine.period and selective and _cost(database, _statement(names, some, Range())) > _WORTH_IT * whole:
+    if (
+        some
+        and mine.period
+        and selective
+        and database.catalog.cost(_statement(database, names, some, Range())) > _WORTH_IT * whole
+    ):
         few = f"{len(some.periods or ())} of {len(names.periods or ())} periods"
         wanted[mine.period] = f"for {few} all of {mine.table} is read; an index on {mine.period} ends that"
     for column, seen in wanted.items():
-        yield Finding(name, "index", Health.WARNING, seen, why, _create_index(database, table, column))
+        yield Finding(name, "index", Health.WARNING, seen, why, database.catalog.create_index(table, column))
     if not wanted:
         yield Finding(name, "index", Health.OK, f"{mine.table} needs none beside those that it has", why)
 
 
-def _could_be_cut(names: Names, table: Table) -> bool:
+def _could_be_cut(database: Database, names: Names, table: Table) -> bool:
     """Whether an index on the entity would let `auto` read range by range: the rows lie in its order already."""
-    listed = names.facts.kind == "postgresql" and names.facts.settings.entities is not None
+    listed = database.features.reads_ranges_cheaply and names.facts.settings.entities is not None
     many = bool(names.plan.entity_specs) and (table.rows or 0) > _HUGE
     return listed and many and names.facts.settings.entity in table.sorted - table.leading
 
@@ -222,60 +182,24 @@ def _some_periods(names: Names) -> Plan | None:
     return msgspec.structs.replace(names.plan, periods=tuple(sorted(keys, key=repr)))
 
 
-def _statement(names: Names, plan: Plan, within: Range) -> str:
+def _statement(database: Database, names: Names, plan: Plan, within: Range) -> str:
     """The query that a run spends its time on."""
-    statements = Statements(names.facts, plan, guarded=False, rows=names.facts.table.rows)
-    if plan.totals:
-        return statements.totals(within)
-    if names.facts.kind == "postgresql":
-        return statements.entities(plan.entity_specs, within).sql
-    return statements.entity_rows(plan.fields, within)
+    statements = Statements(database.engine, names.facts, plan, guarded=False, rows=names.facts.table.rows)
+    return statements.totals(within) if plan.totals else statements.entity_pass(plan.entity_specs, within)
 
 
 def _part_cost(database: Database, names: Names) -> float:
     """What a range of entities costs that has hardly any."""
-    if database.kind == "sqlite":
-        return _cost(database, _statement(names, names.plan, Range(0, 0)))
-    statements = Statements(names.facts, names.plan, guarded=False)
+    if not database.features.reads_ranges_cheaply:
+        return database.catalog.cost(_statement(database, names, names.plan, Range(0, 0)))
+    statements = Statements(database.engine, names.facts, names.plan, guarded=False)
     first = statements.boundary(None, 1)
     if not names.facts.settings.entities:
         # To find where the next range begins costs as much.
-        return _cost(database, first)
+        return database.catalog.cost(first)
     found = database.rows(first)
-    return _cost(database, _statement(names, names.plan, Range(found[0][0], found[0][0]))) if found else 0.0
-
-
-def _cost(database: Database, statement: str) -> float:
-    """What the database thinks that a query costs; SQLite only tells whether it reads all of the table: 1 or 0."""
-    if database.kind == "sqlite":
-        steps = database.rows(f"EXPLAIN QUERY PLAN {statement}")
-        return float(any(re.match(r"SCAN f\b", detail) for *_, detail in steps))
-    ((plan,),) = database.rows(f"EXPLAIN (FORMAT JSON) {statement}")
-    return float(plan[0]["Plan"]["Total Cost"])
-
-
-def _create_index(database: Database, table: Table, column: str) -> str:
-    """The command; PostgreSQL can do it while others write."""
-    on = f"{'.'.join(map(_quoted, table.name))} ({_quoted(column)})"
-    if database.kind == "postgresql":
-        return f"in psql: CREATE INDEX CONCURRENTLY ON {on}"
-    name = re.sub(r"\W", "_", f"{table.name[-1]}_{column}")
-    return f"in sqlite3: CREATE INDEX {name} ON {on}"
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
-
-
-_SERVER = """
-SELECT current_setting('server_version'), current_user::text,
-  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-  pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
-  current_setting('client_connection_check_interval', true), current_setting('transaction_timeout', true)
-"""
-_SLOW = {
-    "postgresql": "SELECT 1 FROM pg_sleep(2)",
-    "sqlite": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000) "
-    "SELECT count(*) FROM n",
-}
-"""Queries that take some seconds."""
+    return (
+        database.catalog.cost(_statement(database, names, names.plan, Range(found[0][0], found[0][0])))
+        if found
+        else 0.0
+    )

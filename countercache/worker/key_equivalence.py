@@ -1,6 +1,6 @@
 """Keys that a database takes for equal though they are not written alike, each as one.
 
-A column may make no difference between `Debt` and `debt`, 2019 and 2019.0 or, where SQLite compares it with a column of
+A column may make no difference between `Debt` and `debt`, 2019 and 2019.0 or, where it is compared with a column of
 another type, 7 and '7'. What is grouped by it comes back in one of these spellings, not always in the same.
 """
 
@@ -57,7 +57,7 @@ class Alike:
         found: list[Key] = []
         for at in range(0, len(likely), _COLUMNS):
             some = likely[at : at + _COLUMNS]
-            query = equal_sql(self._facts.kind, self._facts.settings.table, self._column, key, some)
+            query = equal_sql(self._database.dialect, self._facts.settings.table, self._column, key, some)
             for row in self._database.rows(query):
                 found += [each for each, is_equal in zip(some, row, strict=True) if is_equal]
         return found
@@ -65,8 +65,8 @@ class Alike:
     def _fold(self, key: Key) -> str:
         """What is the same for keys that may be equal, and seldom for others: only those are asked for."""
         column = self._facts.table.columns.get(self._column)  # a source without periods has no column of them
-        postgres = self._facts.kind == "postgresql"
-        if column and postgres and not column.exact and column.kind not in {Kind.NUMERIC, Kind.FLOAT}:
+        typed = self._database.features.has_typed_columns
+        if column and typed and not column.exact and column.kind not in {Kind.NUMERIC, Kind.FLOAT}:
             # There are types and collations of which one cannot tell what they take for equal.
             return ""
         return _fold(key)

@@ -10,7 +10,6 @@ import msgspec
 from countercache.compute.formula import nearest, some
 from countercache.compute.plan import Period, Plan, ambiguous, make_plan, mentioned
 from countercache.databases.base import Database, Refused
-from countercache.databases.conditions import flaw
 from countercache.databases.field_values import Facts
 from countercache.databases.lookup_queries import (
     distinct_sql,
@@ -19,7 +18,6 @@ from countercache.databases.lookup_queries import (
     named_sql,
     repeated_sql,
     sample_sql,
-    sorted_sql,
     spellings_sql,
 )
 from countercache.errors import ConfigError
@@ -36,7 +34,7 @@ _SAMPLE = 100_000
 """So many rows of a long table are looked at for the names of its fields, where no other table has them."""
 
 _NOT_NUMERIC = ("CHAR", "CLOB", "TEXT", "BLOB", "BOOL", "DATE", "TIME")
-"""Declared types of SQLite's columns that are not meant for figures."""
+"""Declared types of columns that are not meant for figures, where a column may hold anything."""
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -49,13 +47,6 @@ class Names(msgspec.Struct, frozen=True):
     complete: bool
     periods: tuple[Period, ...] | None
     wrong: Mapping[str, str] = {}
-
-    def can_be_packed(self) -> bool:
-        """SQLite: whether fields and periods have columns that make numbers of what looks like them."""
-        field, period = self.facts.settings.field, self.facts.settings.period
-        if self.facts.kind != "sqlite" or field is None or period is None:
-            return False
-        return self.facts.table.columns[field].order.startswith("NUMERIC")
 
     def may_reject(self) -> bool:
         """Whether the type of a column says already that it may hold what is no finite number."""
@@ -74,10 +65,10 @@ class Names(msgspec.Struct, frozen=True):
         column = self.facts.table.columns[self.facts.settings.period or ""]
         ordered = spelled = list(keys)
         if len(ordered) > 1:
-            ordered = spelled = [key for (key,) in database.rows(sorted_sql(database.kind, table, column, ordered))]
+            ordered = spelled = [key for (key,) in database.rows(database.dialect.sorted_keys(table, column, ordered))]
         if not column.exact and ordered:
             # In which spelling a key was read depends on the query, and must not show.
-            spelled = [key for (key,) in database.rows(spellings_sql(database.kind, table, column.name, ordered))]
+            spelled = [key for (key,) in database.rows(spellings_sql(database.dialect, table, column.name, ordered))]
         labels = [text_of(key) for key in spelled]
         for label in _repeated(labels):
             raise ConfigError(f'column "{column.name}" of table "{table}" {_TWICE.format(label)}')
@@ -88,7 +79,7 @@ class Names(msgspec.Struct, frozen=True):
         lookup = self.facts.settings.entities
         if lookup is None or not keys:
             return {}
-        found = database.rows(named_sql(database.kind, lookup, sorted(keys, key=repr)))
+        found = database.rows(named_sql(database.dialect, lookup, sorted(keys, key=repr)))
         return {key: text_of(name) for key, name in found}
 
     def field_names(self, database: Database) -> tuple[list[str], bool]:
@@ -96,7 +87,7 @@ class Names(msgspec.Struct, frozen=True):
         if self.complete:
             return sorted(self.facts.fields), True
         settings = self.facts.settings
-        found = database.rows(sample_sql(database.kind, settings.table, settings.field or "", _SAMPLE))
+        found = database.rows(sample_sql(database.dialect, settings.table, settings.field or "", _SAMPLE))
         return [text_of(key) for key, _ in found if key is not None], sum(count for _, count in found) < _SAMPLE
 
     def without_fields(self) -> str:
@@ -121,7 +112,7 @@ class Names(msgspec.Struct, frozen=True):
         settings = self.facts.settings
         lookup = settings.entities
         table, column = (lookup.table, lookup.name) if lookup else (settings.table, settings.entity)
-        query = distinct_sql(database.kind, table, column, where=lookup.where if lookup else None, limit=MANY)
+        query = distinct_sql(database.dialect, table, column, where=lookup.where if lookup else None, limit=MANY)
         return [text_of(key) for (key,) in database.rows(query)]
 
 
@@ -147,15 +138,15 @@ def read_names(database: Database, settings: Settings, source: str, counters: Se
         fields = {name: fields.get(name, name) for name in {*plan.fields, *fields}}
         wrong |= _unknown_fields(database, settings, source, plan)
     right = {name: key for name, key in fields.items() if name not in wrong}
-    facts = Facts(database.kind, mine, table, right, entities)
+    facts = Facts(mine, table, right, entities)
     return Names(facts, _without(plan, wrong), complete, periods, wrong)
 
 
 def find_table(database: Database, name: str) -> Table:
     """The table of this name. Raises `ConfigError` with the nearest name."""
-    found = database.describe(split_name(name))
+    found = database.catalog.describe(split_name(name))
     if found is None:
-        hint = nearest(name, database.table_names()) or "check the name, and the schema it is in"
+        hint = nearest(name, database.catalog.table_names()) or "check the name, and the schema it is in"
         raise ConfigError(f'database {database.target.name} has no table "{name}"', hint=hint)
     return found
 
@@ -187,11 +178,11 @@ def _always_listed(lookup: Lookup, column: str, table: Table, listing: Table | N
 
 def _check_lookup(database: Database, lookup: Lookup) -> None:
     """Raises `ConfigError` where the lookup's condition is wrong, or the table has a key twice."""
-    if lookup.where is not None and (problem := flaw(lookup.where, database.kind)):
+    if lookup.where is not None and (problem := database.dialect.flaw(lookup.where)):
         raise ConfigError(f'the "where" of table "{lookup.table}" must be one expression by itself: {problem}')
     try:
         with database.savepoint():
-            repeated = database.rows(repeated_sql(database.kind, lookup))
+            repeated = database.rows(repeated_sql(database.dialect, lookup))
     except Refused as error:
         if lookup.where is None:
             raise
@@ -204,7 +195,7 @@ def _check_lookup(database: Database, lookup: Lookup) -> None:
 
 def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tuple[Key, str]]:
     """Key and name of each row. With `unique`, raises `ConfigError` for two rows of one name."""
-    found: dict[Key, object] = dict(database.rows(lookup_sql(database.kind, lookup)))
+    found: dict[Key, object] = dict(database.rows(lookup_sql(database.dialect, lookup)))
     rows = [(key, text_of(name)) for key, name in found.items()]
     twice = _repeated(name for _, name in rows)
     if unique and twice:
@@ -233,7 +224,7 @@ def _read_fields(
     # Without a lookup table the names are only in the figures: they are looked for where a counter has that name too.
     if not ambiguous(settings, source, counters):
         return {}, {}, False
-    keys = [key for (key,) in database.rows(distinct_sql(database.kind, mine.table, mine.field or ""))]
+    keys = [key for (key,) in database.rows(distinct_sql(database.dialect, mine.table, mine.field or ""))]
     wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(text_of, keys))}
     fields: dict[str, Key] = {text_of(key): key for key in keys}
     if not table.columns[mine.field or ""].exact:
@@ -252,7 +243,7 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
     missing = [field for field in plan.fields if not _is_in(database, mine, field)]
     if not missing:
         return {}
-    keys = database.rows(distinct_sql(database.kind, mine.table, mine.field or "", limit=MANY))
+    keys = database.rows(distinct_sql(database.dialect, mine.table, mine.field or "", limit=MANY))
     known = {text_of(key) for (key,) in keys}
     formulas = {name for name, counter in settings.counters.items() if counter.source == source}
     wrong = {}
@@ -267,7 +258,7 @@ def _is_in(database: Database, mine: SourceSettings, field: str) -> bool:
     """Whether some row is of the field; a name that the column cannot hold is in none."""
     try:
         with database.savepoint():
-            return bool(database.rows(equals_sql(database.kind, mine.table, mine.field or "", field)))
+            return bool(database.rows(equals_sql(database.dialect, mine.table, mine.field or "", field)))
     except Refused:
         return False
 

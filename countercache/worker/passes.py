@@ -9,36 +9,30 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from countercache.compute.formula import EXACT, Name, evaluate
+from countercache.compute.formula import Name, evaluate
 from countercache.compute.partial_sums import CompleteTotals, Parts, Spread, Totals
 from countercache.compute.plan import LISTED, Plan, Spec
 from countercache.compute.rejections import Rejection
-from countercache.databases.base import Database, Refused, Row
-from countercache.databases.field_values import read_example
+from countercache.databases.base import Database, Overflow, Row
+from countercache.databases.field_values import InexactError, finite, read_example
 from countercache.databases.group_masks import unmask, words_of
-from countercache.databases.key_packing import Packing, packing
-from countercache.databases.query_parts import Part
+from countercache.databases.query_parts import KeyPacking, Part
 from countercache.databases.statements import Statements
 from countercache.errors import ConfigError
 from countercache.model.table import Key
-from countercache.settings import Lookup
 from countercache.worker.batching import Batch
 from countercache.worker.key_equivalence import Alike
 from countercache.worker.names import Names
 
 _NO_ROWS = 10**18
-"""So many rows that SQLite adds next to nothing itself: its integers cannot overflow then."""
+"""So many rows that next to nothing is added as whole numbers: they cannot overflow then."""
 
 
 Found = TypeVar("Found")
 
 
 class _UnpackableError(Exception):
-    """SQLite has a period that is no whole number."""
-
-
-class _PoisonedError(Exception):
-    """A sum is no finite number, or SQLite cannot add all of it: some value needs a closer look."""
+    """A period is no whole number."""
 
 
 class Passes:
@@ -59,10 +53,9 @@ class Passes:
         self._guarded = names.may_reject()
         self._overflows = False
         self._checked: frozenset[str] = frozenset()
-        self._statements: dict[tuple[bool, int | None, Packing | None], Statements] = {}
-        self._packing: Packing | None = None
-        if names.can_be_packed() and isinstance(names.facts.settings.fields, Lookup):
-            self._packing = packing(names.facts.fields.values(), len(plan.groups))
+        self._statements: dict[tuple[bool, int | None, KeyPacking | None], Statements] = {}
+        self._engine = database.engine
+        self._packing: KeyPacking | None = self._engine.packing(names.facts, len(plan.groups))
 
     def statements(self, rows: int | None = None) -> Statements:
         """The queries, of which one adds up so many rows at most (`None`: all that the table has)."""
@@ -70,6 +63,7 @@ class Passes:
         how = (self._guarded, most, self._packing)
         if how not in self._statements:
             self._statements[how] = Statements(
+                self._engine,
                 self._names.facts,
                 self._plan,
                 guarded=self._guarded,
@@ -130,12 +124,12 @@ class Passes:
         while True:
             try:
                 return read()
-            except _PoisonedError:
+            except InexactError:
                 self._guarded = True
             except _UnpackableError:
                 self._packing = None
-            except Refused as error:
-                if "integer overflow" not in error.message or self._overflows:
+            except Overflow:
+                if self._overflows:
                     raise
                 self._overflows = True
 
@@ -145,7 +139,7 @@ class Passes:
 
         def add(period: Key, field: str, mask: int, numbers: Row) -> None:
             if self._is_listed(mask):
-                found.append((self._periods.one(period), field, mask, self._sum(numbers)))
+                found.append((self._periods.one(period), field, mask, self._engine.field_values.read_totals(numbers)))
 
         for row in self._totals_rows(batch, self.statements(rows)):
             if self._packing:
@@ -167,29 +161,20 @@ class Passes:
         return found
 
     def _totals_rows(self, batch: Batch, statements: Statements) -> list[Row]:
-        """PostgreSQL works on the parts of one query side by side, SQLite on queries."""
-        if self._database.kind == "sqlite":
-            return self._database.side_by_side([statements.totals(part) for part in batch.parts])
-        return self._database.rows(statements.totals(*batch.parts))
-
-    def _sum(self, row: Row) -> Totals:
-        total, figures, rest = row
-        if self._database.kind == "sqlite":
-            return sqlite_totals(total, rest, figures)
-        if total is None:
-            return Totals(rejected=rest - figures)
-        return Totals(_finite(total), figures, rest - figures)
+        if self._engine.features.reads_parts_together:
+            return self._database.rows(statements.totals(*batch.parts))
+        return self._database.side_by_side([statements.totals(part) for part in batch.parts])
 
     def _entities(self, batch: Batch) -> Parts:
         specs = self._plan.entity_specs
-        if self._database.kind == "sqlite":
+        if not self._engine.features.computes_formulas:
             return self._entity_rows(specs, batch.parts[0])
         parts = Parts()
         words = words_of(self._plan.groups)
         query = self.statements().entities(specs, *batch.parts, checked=self._checked)
         for row in self._database.rows(query.sql, unsorted=True):
             for at in query.sums:
-                _finite(row[at] or 0)
+                finite(row[at] or 0)
             mask = unmask(row[1 : 1 + words])
             if not self._is_listed(mask):
                 continue
@@ -206,7 +191,7 @@ class Passes:
         return parts
 
     def _entity_rows(self, specs: Sequence[Spec], within: Part) -> Parts:
-        """SQLite has no decimals to divide: the formulas are evaluated here, row by row."""
+        """Where the database has no decimals to divide, the formulas are computed here, row by row."""
         parts = Parts()
         words = words_of(self._plan.groups)
         fields = sorted({field for spec in specs for field in spec.fields})
@@ -216,7 +201,8 @@ class Passes:
                 continue
             period = self._periods.one(row[1])
             numbers = row[2 + words :]
-            sums = {field: sqlite_totals(*numbers[2 * i : 2 * i + 2]) for i, field in enumerate(fields)}
+            read = self._engine.field_values.read_entity
+            sums = {field: read(numbers[2 * i : 2 * i + 2]) for i, field in enumerate(fields)}
             parts.any_rejected |= any(part.rejected for part in sums.values())
             if any(part.figures or part.rejected for part in sums.values()):
                 parts.present.add(period)
@@ -227,25 +213,6 @@ class Passes:
                     totals = {field: sums[field].total for field in spec.fields}
                     parts.completes[period, spec.name, mask] += CompleteTotals(1, totals)
         return parts
-
-
-def sqlite_totals(
-    hundredths: int | float | None,  # noqa: PYI041 - a float tells that some value is no hundredths
-    rest: str | None,
-    values: int | None = None,
-) -> Totals:
-    """The numbers that SQLite gives: the sum of what are hundredths, and of the rest the sum, count and rejected.
-
-    Without the number of `values`, one figure stands for all that are hundredths.
-    """
-    if isinstance(hundredths, float):
-        raise _PoisonedError
-    total = Decimal(0) if hundredths is None else Decimal(hundredths).scaleb(-2, EXACT)
-    if rest is None:
-        return Totals(total, (hundredths is not None) if values is None else values)
-    more, count, rejected = rest.split()
-    figures = (hundredths is not None) + int(count) if values is None else values - int(rejected)
-    return Totals(EXACT.add(total, Decimal(more)), figures, int(rejected))
 
 
 def entity_spread(spec: Spec, sums: dict[str, Totals], entity: Key) -> Spread:
@@ -274,7 +241,7 @@ def _complete_totals(spec: Spec, found: dict[str, Any]) -> CompleteTotals:
     """The totals of a complete counter from columns by their names."""
     if not found["complete"]:
         return CompleteTotals()
-    return CompleteTotals(found["complete"], {field: _finite(found[f"total {field}"]) for field in spec.fields})
+    return CompleteTotals(found["complete"], {field: finite(found[f"total {field}"]) for field in spec.fields})
 
 
 def _spread(found: dict[str, Any]) -> Spread:
@@ -282,18 +249,11 @@ def _spread(found: dict[str, Any]) -> Spread:
     low, high = found.get("low"), found.get("high")
     return Spread(
         found["count"],
-        Decimal(0) if found.get("total") is None else _finite(found["total"]),
-        None if low is None else _finite(low),
-        None if high is None else _finite(high),
+        Decimal(0) if found.get("total") is None else finite(found["total"]),
+        None if low is None else finite(low),
+        None if high is None else finite(high),
         found["complete"],
         found.get("rows", found["complete"]),
         found.get("lacking", 0),
         found.get("example"),
     )
-
-
-def _finite(value: Decimal | int) -> Decimal:
-    number = Decimal(value)
-    if not number.is_finite():
-        raise _PoisonedError
-    return number

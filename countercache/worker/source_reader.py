@@ -18,7 +18,7 @@ from countercache.compute.partial_sums import Known, Parts
 from countercache.compute.plan import Group, Period, labels, only, with_every_group
 from countercache.compute.rejections import Rejection
 from countercache.databases.base import Database, Refused, Row
-from countercache.databases.conditions import flaw
+from countercache.databases.features import BlockScan
 from countercache.databases.group_masks import unmask
 from countercache.databases.statements import Statements
 from countercache.model.states import ALL, LATEST, Failure, Progress, Reason
@@ -197,20 +197,18 @@ class Source:
         many = (self.names.facts.table.rows or 0) >= MANY_ROWS
         if not (many and self._keys and self.plan.groups) or isinstance(batch_size, int):
             return None
-        masks = self.statements().masks
         lowest, highest = min(low for low, _ in self._keys), max(high for _, high in self._keys)
-        count = self._sizes[ALL]
-        if not masks.worth_an_array(count, lowest, highest):
-            return None
-        return str(self._database.rows(masks.array_sql(count, highest))[0][0])
+        query = self.statements().masks.array_query(self._sizes[ALL], lowest, highest)
+        return None if query is None else str(self._database.rows(query)[0][0])
 
     def _cut(self, passes: Passes) -> Cut:
         facts = self.names.facts
         return Cut(self._database, passes.statements(), facts.table, facts.settings.entity, self._sizes[ALL])
 
     def _in_blocks(self) -> bool:
-        """Whether SQLite adds up a limited number of rows at a time."""
-        return self._database.kind == "sqlite" and self.names.facts.table.blocks is not None
+        """Whether a limited number of rows is added up at a time."""
+        rowids = self._database.features.block_scan is BlockScan.ROWIDS
+        return rowids and self.names.facts.table.blocks is not None
 
     def _read_groups(self) -> None:
         """How many entities each group has; and what is wrong with a group."""
@@ -235,15 +233,15 @@ class Source:
 
     def _read_sizes(self) -> list[Row]:
         masks = self.statements().masks
-        if self._database.kind == "sqlite" and masks.groups:
-            self._database.scratch(masks.temporary())
+        if preparation := masks.preparation():
+            self._database.scratch(preparation)
         return self._database.rows(masks.sizes())
 
     def _check_conditions(self) -> None:
         """Leave out the groups whose condition could reach beyond its place in a query: none of it is run."""
         good: list[Group] = []
         for group in self.plan.groups:
-            if group.where is not None and (problem := flaw(group.where, self._database.kind)):
+            if group.where is not None and (problem := self._database.dialect.flaw(group.where)):
                 message = f'group "{group.name}": its "where" must be one expression by itself: {problem}'
                 self.group_failures[group.name] = Failure(Reason.CONFIG, message)
             else:

@@ -9,7 +9,7 @@ import msgspec
 
 from countercache.compute.plan import Group, Plan
 from countercache.databases.base import Database, Refused
-from countercache.databases.expressions import literal, reference
+from countercache.databases.expressions import reference
 from countercache.databases.lookup_queries import distinct_sql, spellings_sql
 from countercache.errors import ConfigError
 from countercache.model.states import ALL, Failure, Reason
@@ -61,7 +61,9 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
     with database.savepoint():
         keys = [
             key
-            for (key,) in database.rows(distinct_sql(database.kind, called, name, where=where, limit=MOST_VALUES + 1))
+            for (key,) in database.rows(
+                distinct_sql(database.dialect, called, name, where=where, limit=MOST_VALUES + 1)
+            )
         ]
         if len(keys) > MOST_VALUES:
             hint = "name a column with fewer"
@@ -69,14 +71,14 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
         written = keys
         if not column.exact and keys:
             # Which of several equal spellings a query gives must not show.
-            written = [key for (key,) in database.rows(spellings_sql(database.kind, called, name, keys))]
+            written = [key for (key,) in database.rows(spellings_sql(database.dialect, called, name, keys))]
     labels = [text_of(key) for key in written]
     for label, count in Counter(labels).items():
         if count > 1:
             raise ConfigError(f'{place} has "{label}" in two forms that look alike, such as a number and a text')
     is_value = reference(None, name)
     found = {
-        label: f"{is_value} = {literal(key, database.kind)}" for label, key in zip(labels, keys, strict=True) if label
+        label: f"{is_value} = {database.dialect.literal(key)}" for label, key in zip(labels, keys, strict=True) if label
     }
     if not found:
         raise ConfigError(f"{place} has no value to group by", hint="fill it, or name another column")

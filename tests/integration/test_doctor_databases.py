@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from countercache.databases.postgresql.catalog import PostgresCatalog, versions
+from countercache.databases.sqlite.catalog import SQLiteCatalog
 from countercache.errors import ConfigError
 from countercache.model.results import Finding, Health
 from countercache.operate.doctor import examination
@@ -25,7 +27,6 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from countercache.worker import diagnosis
 from countercache.worker.protocol import DOCTOR, Diagnosed, Ended
 from tests.computing import load, order
 from tests.integration.findings import of, wrong
@@ -91,8 +92,8 @@ def test_a_database_that_is_well(url: str) -> None:
 
 def test_limits_that_do_not_hold(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that lets a query run beyond its limit is found out by trying."""
-    monkeypatch.setitem(diagnosis._SLOW, "postgresql", "SELECT 1")
-    monkeypatch.setitem(diagnosis._SLOW, "sqlite", "SELECT 1")
+    monkeypatch.setattr(PostgresCatalog, "slow_query", "SELECT 1")
+    monkeypatch.setattr(SQLiteCatalog, "slow_query", "SELECT 1")
     found = of(examined(source(url)), "limits")
     assert found.health is Health.WRONG
     assert "ran to its end" in found.seen
@@ -210,7 +211,7 @@ def test_an_index_is_asked_for_where_entities_could_be_read_range_by_range(make_
 )
 def test_what_older_servers_cannot(dying: str | None, whole: str | None, health: Health) -> None:
     """Before PostgreSQL 14 a query outlives its client; before 17 there is no limit of a whole transaction."""
-    found = list(diagnosis.versions("database main", dying, whole))
+    found = list(versions("database main", dying, whole))
     assert of(found, "dead clients").health is health
     assert ("no transaction_timeout" in of(found, "transaction limit").seen) is (whole is None)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from countercache.databases.conditions import flaw
+from countercache.databases.dialect import Dialect
+from countercache.databases.postgresql.dialect import PostgresDialect
+from countercache.databases.sqlite.dialect import SQLiteDialect
 
-BOTH = ["postgresql", "sqlite"]
+ENGINES: dict[str, Dialect] = {"postgresql": PostgresDialect(), "sqlite": SQLiteDialect()}
 
 GOOD = [
     "country = 'England'",
@@ -76,18 +78,18 @@ SQLITE = {
 }
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("condition", GOOD)
 def test_one_expression(condition: str, kind: str) -> None:
     """Whatever stands in text, in quoted names and in comments is no syntax; a comment may be the end."""
-    assert flaw(condition, kind) == ""
+    assert ENGINES[kind].flaw(condition) == ""
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("condition", BAD)
 def test_more_or_less_than_one_expression(condition: str, kind: str) -> None:
     """What is open, closed too often, a second statement or nothing is refused, and it is said why."""
-    assert flaw(condition, kind) == BAD[condition]
+    assert ENGINES[kind].flaw(condition) == BAD[condition]
 
 
 @pytest.mark.parametrize(
@@ -96,4 +98,4 @@ def test_more_or_less_than_one_expression(condition: str, kind: str) -> None:
 )
 def test_what_only_one_database_reads_so(kind: str, condition: str, expected: str) -> None:
     """Backslashes, dollar quotes, nested comments and the ends of lines are PostgreSQL's, other quotes SQLite's."""
-    assert flaw(condition, kind) == expected
+    assert ENGINES[kind].flaw(condition) == expected

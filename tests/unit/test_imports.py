@@ -25,9 +25,9 @@ PACKAGES = {
     "compute": "settings errors model",
     "config": "settings errors model compute",
     "databases": "settings errors model compute",
-    "databases.postgresql": "errors model databases",
+    "databases.postgresql": "settings errors model compute databases",
     "databases.sqlite": "settings errors model compute databases",
-    "databases.registry": "settings errors databases databases.postgresql databases.sqlite",
+    "databases.registry": "settings errors databases",
     "worker": "settings errors model compute databases databases.registry",
     "store": "settings errors model",
     "locks": "errors model store",
@@ -52,7 +52,11 @@ LONGEST = 400
 FOR_TYPES = {("errors", "model.states")}
 
 # Modules of one name, which play the same part in sibling packages.
-ALIKE = {"connection": {"databases.postgresql", "databases.sqlite"}}
+ENGINES = {"databases.postgresql", "databases.sqlite"}
+ALIKE = {
+    "connection": ENGINES,
+    **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
+}
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.
 ALLOWED = {

@@ -17,9 +17,9 @@ import pytest
 from countercache.compute.plan import Group, Plan, make_plan
 from countercache.databases import lookup_queries
 from countercache.databases.field_values import Facts
-from countercache.databases.group_masks import Masks
-from countercache.databases.key_packing import packing
+from countercache.databases.postgresql.engine import ENGINE as POSTGRESQL
 from countercache.databases.query_parts import Blocks, Range
+from countercache.databases.sqlite.engine import ENGINE as SQLITE
 from countercache.databases.statements import Statements
 from countercache.model.table import Column, Kind, Table
 from countercache.settings import (
@@ -36,7 +36,7 @@ from countercache.settings import (
 )
 
 FILES = Path(__file__).parents[1] / "data" / "sql"
-ENGINES = ["postgresql", "sqlite"]
+ENGINES = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
 
 FIELDS = {"debt": 7, "population": 12, "reserves": 9}
 WHERE = "region = 'North' -- as the site has it"
@@ -75,7 +75,7 @@ def long(engine: str, *, value: Kind = Kind.NUMERIC, numbers: Numbers | None = N
     )  # fmt: skip
     keys = {"council_id": Kind.INTEGER, "field_id": Kind.INTEGER, "year_id": Kind.INTEGER}
     figures = table(engine, "figure", tuple(keys), **keys, value=value)
-    return Facts(engine, settings, figures, FIELDS, council(engine) if listed else None)
+    return Facts(settings, figures, FIELDS, council(engine) if listed else None)
 
 
 def wide(engine: str, *, value: Kind = Kind.NUMERIC, unique: bool = True) -> Facts:
@@ -85,7 +85,7 @@ def wide(engine: str, *, value: Kind = Kind.NUMERIC, unique: bool = True) -> Fac
     )
     kinds = {"council_id": Kind.INTEGER, "year": Kind.TEXT, **dict.fromkeys(FIELDS, value)}
     figures = table(engine, "budget", ("council_id", "year") if unique else (), **kinds)
-    return Facts(engine, settings, figures, {name: name for name in FIELDS}, council(engine))
+    return Facts(settings, figures, {name: name for name in FIELDS}, council(engine))
 
 
 def council(engine: str) -> Table:
@@ -125,10 +125,9 @@ def statements(
     engine: str, facts: Facts, *counters: str, guarded: bool = False, array: str | None = None, packed: bool = False
 ) -> Statements:
     """The queries of a source."""
-    assert engine in ENGINES
     made = plan(facts, *counters)
-    packing_ = packing(FIELDS.values(), len(made.groups)) if packed else None
-    return Statements(facts, made, guarded=guarded, rows=50_000, array=array, packing=packing_)
+    packing = ENGINES[engine].packing(facts, len(made.groups)) if packed else None
+    return Statements(ENGINES[engine], facts, made, guarded=guarded, rows=50_000, array=array, packing=packing)
 
 
 def queries(engine: str) -> dict[str, str]:
@@ -204,36 +203,39 @@ def masks(engine: str) -> Iterator[tuple[str, str]]:
         yield f"masks_{name}_attempt", found.attempt(found.groups[1])
         yield f"masks_{name}_named", found.named(["leeds", "it's"])
         if engine == "sqlite":
-            yield f"masks_{name}_temporary", ";\n".join(found.temporary())
+            yield f"masks_{name}_temporary", ";\n".join(found.preparation())
     if engine == "postgresql":
         found = statements(engine, long(engine), "total").masks
-        yield "masks_array_dense", found.array_sql(3, 3)
-        yield "masks_array_gaps", found.array_sql(3, 9)
+        yield "masks_array_dense", found.array_query(3, 1, 3) or ""
+        yield "masks_array_gaps", found.array_query(3, 2, 9) or ""
     many = tuple(Group(f"g{bit}", bit, where=f"id % {bit + 2} = 0") for bit in range(64))
     facts = long(engine)
-    yield "masks_two_words", Masks(engine, facts.settings, facts.table, facts.entities, many).sizes()
+    yield (
+        "masks_two_words",
+        ENGINES[engine].masks(ENGINES[engine].dialect, facts.settings, facts.table, facts.entities, many).sizes(),
+    )
 
 
 def lookups(engine: str) -> Iterator[tuple[str, str]]:
     """Keys and names."""
+    dialect = ENGINES[engine].dialect
     year = Lookup(table="site.year", key="id", name="label", order="start", where="lang = 'en'")
-    yield "lookup", lookup_queries.lookup_sql(engine, COUNCILS)
-    yield "lookup_ordered", lookup_queries.lookup_sql(engine, year)
-    yield "lookup_named", lookup_queries.named_sql(engine, year, [1, "b'", 2.5])
-    yield "lookup_repeated", lookup_queries.repeated_sql(engine, year)
-    yield "lookup_more", lookup_queries.more_sql(engine, "figure", 10_000)
-    yield "lookup_unlisted", lookup_queries.unlisted_sql(engine, "figure", "year_id", year, 10_000)
-    yield "lookup_doubles", lookup_queries.doubles_sql(engine, "figure", ["council_id", "year_id"], 10_000)
-    yield "lookup_mixed", lookup_queries.mixed_sql(engine, "figure", "council_id", WHERE, 10_000)
-    yield "lookup_several", lookup_queries.several_sql(engine, "figure", "council_id", "region", 10_000)
-    yield "keys_distinct", lookup_queries.distinct_sql(engine, "figure", "field_id")
-    yield "keys_distinct_where", lookup_queries.distinct_sql(engine, "council", "region", where=WHERE, limit=1001)
-    yield "keys_sample", lookup_queries.sample_sql(engine, "figure", "field_id", 100_000)
-    yield "keys_equals", lookup_queries.equals_sql(engine, "figure", "field_id", "de'bt", float("inf"))
-    yield "keys_equal", lookup_queries.equal_sql(engine, "figure", "field_id", 7, [7.0, "7", b"7", "a\0b"])
-    of = column(engine, "region", Kind.TEXT)
-    yield "keys_sorted", lookup_queries.sorted_sql(engine, "council", of, ["South", "North"])
-    yield "keys_spellings", lookup_queries.spellings_sql(engine, "council", "region", ["South", "North"])
+    yield "lookup", lookup_queries.lookup_sql(dialect, COUNCILS)
+    yield "lookup_ordered", lookup_queries.lookup_sql(dialect, year)
+    yield "lookup_named", lookup_queries.named_sql(dialect, year, [1, "b'", 2.5])
+    yield "lookup_repeated", lookup_queries.repeated_sql(dialect, year)
+    yield "lookup_more", lookup_queries.more_sql(dialect, "figure", 10_000)
+    yield "lookup_unlisted", lookup_queries.unlisted_sql(dialect, "figure", "year_id", year, 10_000)
+    yield "lookup_doubles", lookup_queries.doubles_sql(dialect, "figure", ["council_id", "year_id"], 10_000)
+    yield "lookup_mixed", lookup_queries.mixed_sql(dialect, "figure", "council_id", WHERE, 10_000)
+    yield "lookup_several", lookup_queries.several_sql(dialect, "figure", "council_id", "region", 10_000)
+    yield "keys_distinct", lookup_queries.distinct_sql(dialect, "figure", "field_id")
+    yield "keys_distinct_where", lookup_queries.distinct_sql(dialect, "council", "region", where=WHERE, limit=1001)
+    yield "keys_sample", lookup_queries.sample_sql(dialect, "figure", "field_id", 100_000)
+    yield "keys_equals", lookup_queries.equals_sql(dialect, "figure", "field_id", "de'bt", float("inf"))
+    yield "keys_equal", lookup_queries.equal_sql(dialect, "figure", "field_id", 7, [7.0, "7", b"7", "a\0b"])
+    yield "keys_sorted", dialect.sorted_keys("council", column(engine, "region", Kind.TEXT), ["South", "North"])
+    yield "keys_spellings", lookup_queries.spellings_sql(dialect, "council", "region", ["South", "North"])
 
 
 def write() -> None:

@@ -1,10 +1,16 @@
-"""PostgreSQL's catalogue: what its tables are. The queries are for any version from 10 on."""
+"""PostgreSQL's catalogue: what its tables are, and what its server is. The queries are for any version from 10 on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
-from countercache.databases.base import Row
+from sqlalchemy.engine import URL
+
+from countercache.databases.catalog import SNAPSHOT, Catalog, indexed
+from countercache.model.clock_comparison import clock
+from countercache.model.results import Finding, Health
 from countercache.model.table import Column, Kind, Table
 
 _SORTED = 0.9
@@ -21,50 +27,100 @@ _SORTS = {"varchar": "text"}
 """Types that sort as another one does."""
 
 
-def describe(rows: Callable[[str], list[Row]], name: Sequence[str]) -> tuple[Table, list[str]] | None:
-    """A table by the parts of its name, as one that the role can name, and the schemas that its types are of beside the
-    server's own; `None` where there is none. `rows` runs a query.
-    """
-    text = ".".join('"' + part.replace('"', '""') + '"' for part in name).replace("'", "''")
-    found = rows(_TABLE.format(name=text))
-    if not found:
-        return None
-    oid, count, blocks = found[0]
-    columns: dict[str, Column] = {}
-    in_order: set[str] = set()
-    schemas: dict[str, None] = {}
-    for column, type_, base, schema, required, collation, exact, correlation in rows(_COLUMNS.format(oid=oid)):
-        if schema != "pg_catalog":
-            schemas[schema] = None
-        kind = _KINDS.get(base, Kind.OTHER)
-        order = "integer" if kind is Kind.INTEGER else f"{_SORTS.get(base, base)} {collation}"
-        columns[column] = Column(column, type_, kind, not required, order, exact=exact)
-        if abs(correlation or 0) > _SORTED:
-            in_order.add(column)
-    unique: list[frozenset[str]] = []
-    leading: set[str] = set()
-    for is_unique, names in rows(_INDEXES.format(oid=oid)):
-        if names[0] is not None:
-            leading.add(names[0])
-        if is_unique and None not in names:
-            unique.append(frozenset(names))
-    table = Table(
-        tuple(name),
-        columns,
-        None if count is None else int(count),
-        blocks,
-        tuple(unique),
-        frozenset(leading),
-        frozenset(in_order),
-        identity=str(oid),
-        references=frozenset(rows(_REFERENCES.format(oid=oid))),
+class PostgresCatalog(Catalog):
+    """The catalogue of a connection; `uses` is told the schemas of types that columns are of."""
+
+    slow_query: ClassVar[str] = "SELECT 1 FROM pg_sleep(2)"
+
+    def __init__(
+        self, rows: Callable[[str], list[tuple[Any, ...]]], url: URL, uses: Callable[[Iterable[str]], None]
+    ) -> None:
+        super().__init__(rows, url)
+        self._uses = uses
+
+    def describe(self, name: Sequence[str]) -> Table | None:
+        """A table by the parts of its name, as one that the role can name."""
+        text = ".".join('"' + part.replace('"', '""') + '"' for part in name).replace("'", "''")
+        found = self.rows(_TABLE.format(name=text))
+        if not found:
+            return None
+        oid, count, blocks = found[0]
+        columns: dict[str, Column] = {}
+        in_order: set[str] = set()
+        schemas: dict[str, None] = {}
+        for column, type_, base, schema, required, collation, exact, correlation in self.rows(_COLUMNS.format(oid=oid)):
+            if schema != "pg_catalog":
+                schemas[schema] = None
+            kind = _KINDS.get(base, Kind.OTHER)
+            order = "integer" if kind is Kind.INTEGER else f"{_SORTS.get(base, base)} {collation}"
+            columns[column] = Column(column, type_, kind, not required, order, exact=exact)
+            if abs(correlation or 0) > _SORTED:
+                in_order.add(column)
+        unique: list[frozenset[str]] = []
+        leading: set[str] = set()
+        for is_unique, names in self.rows(_INDEXES.format(oid=oid)):
+            if names[0] is not None:
+                leading.add(names[0])
+            if is_unique and None not in names:
+                unique.append(frozenset(names))
+        table = Table(
+            tuple(name),
+            columns,
+            None if count is None else int(count),
+            blocks,
+            tuple(unique),
+            frozenset(leading),
+            frozenset(in_order),
+            identity=str(oid),
+            references=frozenset(self.rows(_REFERENCES.format(oid=oid))),
+        )
+        self._uses(schemas)
+        return table
+
+    def table_names(self) -> list[str]:
+        """The tables and views of schemas that are not the system's."""
+        return [name for (name,) in self.rows(_NAMES)]
+
+    def examine(self, area: str) -> Iterator[Finding]:
+        """The server, and how it ends what takes too long."""
+        before = time.time()
+        ((version, user, superuser, standby, now, dying, whole),) = self.rows(_SERVER)
+        took = time.time() - before
+        more = "; it is a standby" if standby else ""
+        who = f"as {user}, a superuser: one that may only SELECT is enough" if superuser else f"as {user}"
+        url = self.url
+        where = f"{url.host or url.query.get('host') or 'the local socket'}:{url.port or 5432}"
+        seen = f"PostgreSQL {str(version).split()[0]} at {where}, {who}{more}"
+        yield Finding(area, "server", Health.OK, seen, SNAPSHOT)
+        yield from versions(area, dying, whole)
+        yield clock(area, float(now) - before - took / 2, took)
+
+    def cost(self, statement: str) -> float:
+        """The planner's estimate."""
+        ((plan,),) = self.rows(f"EXPLAIN (FORMAT JSON) {statement}")
+        return float(plan[0]["Plan"]["Total Cost"])
+
+    def create_index(self, table: Table, column: str) -> str:
+        """It can be made while others write."""
+        return f"in psql: CREATE INDEX CONCURRENTLY ON {indexed(table, column)}"
+
+
+def versions(area: str, dying: str | None, whole: str | None) -> Iterator[Finding]:
+    """What the settings `client_connection_check_interval` and `transaction_timeout` mean (`None`: not known there)."""
+    why = "without it a query runs on when countercache is killed with SIGKILL, until its own limit ends it"
+    if dying is None:
+        seen = "the server does not know client_connection_check_interval (PostgreSQL 14 does)"
+        yield Finding(area, "dead clients", Health.WARNING, seen, why, "upgrade to PostgreSQL 14 or newer")
+    elif dying in {"0", ""}:
+        seen = "client_connection_check_interval cannot be set: the server's system cannot look for dead clients"
+        yield Finding(area, "dead clients", Health.WARNING, seen, why)
+    else:
+        yield Finding(area, "dead clients", Health.OK, f"the server looks every {dying} whether the client lives", why)
+    why = "it ends a transaction as a whole; without it each statement has a limit, and countercache has its own"
+    seen = (
+        "the server has no transaction_timeout (PostgreSQL 17 does)" if whole is None else "transaction_timeout is set"
     )
-    return table, list(schemas)
-
-
-def table_names(rows: Callable[[str], list[Row]]) -> list[str]:
-    """The tables and views of schemas that are not the system's."""
-    return [name for (name,) in rows(_NAMES)]
+    yield Finding(area, "transaction limit", Health.OK, seen, why)
 
 
 _TABLE = """
@@ -107,4 +163,10 @@ _NAMES = """
 SELECT CASE WHEN pg_table_is_visible(c.oid) THEN relname ELSE nspname || '.' || relname END::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname <> 'information_schema' AND nspname !~ '^pg_' LIMIT 10000
+"""
+_SERVER = """
+SELECT current_setting('server_version'), current_user::text,
+  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
+  current_setting('client_connection_check_interval', true), current_setting('transaction_timeout', true)
 """

@@ -12,19 +12,21 @@ import math
 import re
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, LiteralString, NoReturn, cast
 
 import psycopg
 from psycopg import pq
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import URL
 
 from countercache.databases.base import Database, Lost, Refused, Row, Target, describe_number
-from countercache.databases.postgresql import catalog
+from countercache.databases.postgresql.catalog import PostgresCatalog
+from countercache.databases.postgresql.engine import ENGINE
 from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
-from countercache.model.table import Table
+from countercache.settings import DatabaseSettings
 
 CANCEL_TIMEOUT = 1.0
 """Seconds to ask the server to cancel a statement."""
@@ -40,12 +42,20 @@ _REAL = 700
 _BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS = {"select", "with", "values", "table"}
 _WRITES = {"insert", "update", "delete", "merge", "create", "alter", "drop", "truncate", "grant", "revoke"}
+# As SQLAlchemy has it: a password ends at its first @, a user's name (on Azure `name@server`) at the last before that.
+_LOGIN = re.compile(r"\w+(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?")
 _WRONG_DATABASE = {"3D000"}
 _WRONG_LOGIN = {"28P01", "28000"}
 
 
 class PostgresTarget(Target):
-    """A PostgreSQL database that can be connected to."""
+    """A PostgreSQL database that can be connected to. Raises `ConfigError` for a URL that was meant otherwise."""
+
+    def __init__(self, name: str, url: URL, settings: DatabaseSettings) -> None:
+        if _is_cut_short(settings.url):
+            hint = "in the password, write @ as %40, / as %2F, # as %23 and ? as %3F"
+            raise ConfigError(f"the url of database {name} has an @ in its host or name", hint=hint)
+        super().__init__(name, url.set(drivername="postgresql+psycopg"), settings)
 
     def open(self, deadline: float) -> Postgres:
         """Connect, begin the transaction and set what holds for all of it."""
@@ -97,7 +107,7 @@ class PostgresTarget(Target):
 class Postgres(Database):
     """A PostgreSQL connection in its transaction."""
 
-    kind = "postgresql"
+    engine = ENGINE
 
     def __init__(self, target: PostgresTarget, deadline: float, connection: psycopg.Connection[Row]) -> None:
         super().__init__(target, deadline)
@@ -105,6 +115,7 @@ class Postgres(Database):
         self._version = connection.info.server_version
         self._depth = 0
         self._schemas: dict[str, None] = {}
+        self.catalog = PostgresCatalog(self.rows, target.url, self._uses)
 
     def begin(self) -> None:
         """Begin the transaction, with the limits that are set once."""
@@ -197,15 +208,10 @@ class Postgres(Database):
         with self._errors(None):
             self._connection.cursor().execute(_trusted(f"EXPLAIN {statement}"), binary=True)
 
-    def describe(self, name: Sequence[str]) -> Table | None:
-        """The table from the system catalogue, as one that the role can name."""
-        found = catalog.describe(self.rows, name)
-        if found is None:
-            return None
-        table, schemas = found
+    def _uses(self, schemas: Iterable[str]) -> None:
+        """Take note of the schemas that columns' types are of."""
         self._schemas.update(dict.fromkeys(schemas))
         self._find_operators()
-        return table
 
     def _find_operators(self) -> None:
         """Let the server find the operators of the columns' types, such as citext, wherever they are installed.
@@ -217,10 +223,6 @@ class Postgres(Database):
             literal = added.replace("'", "''")
             path = f"concat_ws(', ', nullif(current_setting('search_path'), ''), '{literal}')"
             self._run(f"SET LOCAL search_path TO DEFAULT; SELECT set_config('search_path', {path}, true)")
-
-    def table_names(self) -> list[str]:
-        """The tables and views of schemas that are not the system's."""
-        return catalog.table_names(self.rows)
 
     def cancel(self) -> None:
         """Ask the server to cancel; whether it answers or not, we do not wait longer than a second."""
@@ -324,3 +326,10 @@ def _shortest(value: float) -> str:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, min(int(seconds * 1000), 2**31 - 1))
+
+
+def _is_cut_short(url: str) -> bool:
+    """Whether the password goes on behind where it seems to end: then there is an `@` in the host or in the name."""
+    login = _LOGIN.match(url)
+    place, _, query = url[login.end() if login else 0 :].partition("?")
+    return "@" in place or any("@" in pair.partition("=")[0] for pair in query.split("&"))

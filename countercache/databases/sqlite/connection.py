@@ -21,14 +21,16 @@ from typing import NoReturn
 from urllib.parse import quote
 
 import msgspec
+from sqlalchemy.engine import URL
 
 from countercache.compute import text_numbers
 from countercache.compute.formula import EXACT
-from countercache.databases.base import Database, Refused, Row, Target, describe_number
+from countercache.databases.base import Database, Overflow, Refused, Row, Target, describe_number
+from countercache.databases.sqlite.catalog import SQLiteCatalog
+from countercache.databases.sqlite.engine import ENGINE
 from countercache.errors import ConfigError, DatabaseError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
-from countercache.model.table import Column, Kind, Table
-from countercache.settings import Numbers
+from countercache.settings import DatabaseSettings, Numbers
 
 _TICK = 50_000
 """Instructions of SQLite's machine between two looks at the clock: a few milliseconds."""
@@ -87,6 +89,9 @@ class _Sum:
 class SQLiteTarget(Target):
     """A database file."""
 
+    def __init__(self, name: str, url: URL, settings: DatabaseSettings) -> None:
+        super().__init__(name, url.set(drivername="sqlite"), settings)
+
     def open(self, deadline: float) -> SQLite:
         """Open the file read-only and take the snapshot."""
         path = self.url.database
@@ -110,10 +115,11 @@ class SQLiteTarget(Target):
 class SQLite(Database):
     """An SQLite connection in its transaction."""
 
-    kind = "sqlite"
+    engine = ENGINE
 
     def __init__(self, target: SQLiteTarget, deadline: float, uri: str) -> None:
         super().__init__(target, deadline)
+        self.catalog = SQLiteCatalog(self.rows, target.url)
         self._stop_at = deadline
         self._limit: float | None = None
         self._connection = self._connect(uri, min(target.settings.lock_timeout, self.left()))
@@ -215,41 +221,6 @@ class SQLite(Database):
         with self._errors(), self._own_sql():
             self._connection.execute(f"EXPLAIN {statement}").fetchall()
 
-    def describe(self, name: Sequence[str]) -> Table | None:
-        """The table from SQLite's own pragmas."""
-        table, schema = _text(name[-1]), _text(name[0]) if len(name) > 1 else "NULL"
-        found = self.rows(f'SELECT name, type, "notnull", pk FROM pragma_table_xinfo({table}, {schema})')  # noqa: S608
-        if not found:
-            return None
-        # A column may take the name of the rowid, which then has none.
-        keys = [column for column, _, _, pk in found if pk]
-        rowid = (
-            keys[0] if len(keys) == 1 and any(c == keys[0] and t.upper() == "INTEGER" for c, t, _, _ in found) else None
-        )
-        hidden = any(column.lower() == "rowid" for column, *_ in found) and (rowid or "").lower() != "rowid"
-        highest = None if hidden else self._highest_rowid(name)
-        columns: dict[str, Column] = {}
-        for column, type_, required, _ in found:
-            kept, collation = affinity(type_), self._collation(name, column)
-            # A view's columns do not keep to their affinity.
-            order = f"{kept} {collation}" if highest is not None and collation else ""
-            exact = order in {"NUMERIC BINARY", "TEXT BINARY"}
-            columns[column] = Column(column, type_, Kind.ANY, not required, order, collation, exact)
-        unique: list[frozenset[str]] = []
-        leading: set[str] = set()
-        if rowid is not None:
-            unique.append(frozenset(keys))
-            leading.add(rowid)
-        indexes = self.rows(f'SELECT name, "unique" FROM pragma_index_list({table}, {schema}) WHERE NOT partial')  # noqa: S608
-        for index, is_unique in indexes:
-            query = f"SELECT name FROM pragma_index_info({_text(index)}, {schema}) ORDER BY seqno"  # noqa: S608 - quoted
-            names = [column for (column,) in self.rows(query)]
-            if names and names[0] is not None:
-                leading.add(names[0])
-            if is_unique and None not in names:
-                unique.append(frozenset(names))
-        return Table(tuple(name), columns, highest, highest, tuple(unique), frozenset(leading), frozenset(), rowid)
-
     def scratch(self, statements: Sequence[str]) -> None:
         """Run statements that make temporary tables; the file itself is open for reading only."""
         self._set_limit(None)
@@ -261,10 +232,6 @@ class SQLite(Database):
                 finally:
                     connection.execute("PRAGMA query_only = 1")
 
-    def table_names(self) -> list[str]:
-        """The tables and views of the file."""
-        return [name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
-
     def cancel(self) -> None:
         """Interrupt what is running."""
         for connection in filter(None, (self._connection, self._second)):
@@ -274,28 +241,6 @@ class SQLite(Database):
         """Close the file."""
         self._give_up_second()
         self._connection.close()
-
-    def _highest_rowid(self, name: Sequence[str]) -> int | None:
-        """The largest rowid: about how many rows there are. A view has none, some tables neither, nor empty ones."""
-        try:
-            ((found,),) = self.rows(f"SELECT max(rowid) FROM {_quoted(*name)}")  # noqa: S608 - quoted
-        except Refused:
-            return None
-        return found if isinstance(found, int) else None
-
-    def _collation(self, name: Sequence[str], column: str) -> str:
-        """The collation of text in a column, whatever its type says that it holds; empty where that is not known.
-
-        SQLite does not tell it, but goes by it when it unites this column with other values.
-        """
-        none = f"SELECT {_quoted(column)} FROM {_quoted(*name)} WHERE 0"  # noqa: S608 - quoted
-        pairs = ("SELECT 'a' UNION SELECT 'A'", "SELECT 'a' UNION SELECT 'a '")
-        counts = ", ".join(f"(SELECT count(*) FROM ({none} UNION {pair}))" for pair in pairs)  # noqa: S608
-        try:
-            (found,) = self.rows(f"SELECT {counts}")
-        except Refused:  # a collation of somebody's own
-            return ""
-        return {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(found, "")
 
     def _set_limit(self, limit: float | None) -> None:
         left = self.left()
@@ -338,7 +283,8 @@ class SQLite(Database):
             raise Refused(Reason.SQL, f"the statement does more than read, which is refused: {text}") from error
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_NOMEM")):
             raise DatabaseError(f"database {name} cannot be read: {text}") from error
-        raise Refused(Reason.SQL, text) from error
+        refused = Overflow if text == "integer overflow" else Refused
+        raise refused(Reason.SQL, text) from error
 
     def _file(self) -> str:
         return repr(self.target.url.database)
@@ -357,22 +303,3 @@ def _pool() -> ThreadPoolExecutor:
 def _authorize(action: int, *_: object) -> int:
     allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
     return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
-
-
-def affinity(type_: str) -> str:
-    """What a column of this declared type makes of what is stored in it (SQLite's documentation, datatype3, 3.1).
-
-    INTEGER and REAL are NUMERIC here: numbers are compared as numbers, however they are kept.
-    """
-    declared = type_.upper()
-    rules = {"NUMERIC": ("INT",), "TEXT": ("CHAR", "CLOB", "TEXT"), "BLOB": ("BLOB",)}
-    found = next((name for name, words in rules.items() if any(word in declared for word in words)), "NUMERIC")
-    return found if declared else "BLOB"
-
-
-def _quoted(*parts: str) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -6,11 +6,10 @@ a row that cannot be packed makes a group of its own with a key that is no whole
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
-from countercache.model.table import Key
+from countercache.databases.field_values import Facts
+from countercache.settings import Lookup
 
 _MOST = 10**9
 """No part of a key may be larger, so that the whole fits into 64 bits."""
@@ -44,12 +43,17 @@ class Packing(msgspec.Struct, frozen=True):
         return period, field + self.low, mask
 
 
-def packing(keys: Iterable[Key], groups: int) -> Packing | None:
-    """How to pack these fields and so many groups; `None` where it cannot be done."""
-    found = list(keys)
-    if not found or not all(isinstance(key, int) for key in found):
+def packing(facts: Facts, groups: int) -> Packing | None:
+    """How to pack the fields of a source and so many groups; `None` where it cannot be done."""
+    field, period = facts.settings.field, facts.settings.period
+    if field is None or period is None or not isinstance(facts.settings.fields, Lookup):
         return None
-    whole = [key for key in found if isinstance(key, int)]
+    # Such a column makes numbers of what looks like them.
+    if not facts.table.columns[field].order.startswith("NUMERIC"):
+        return None
+    whole = [key for key in facts.fields.values() if isinstance(key, int)]
+    if not whole or len(whole) < len(facts.fields):
+        return None
     low, fields = min(whole), max(whole) - min(whole) + 1
     # Both odd, see above.
     fields, masks = fields | 1, (1 << groups) + 1

@@ -1,0 +1,32 @@
+"""What an engine can do, where the work is planned by it. The defaults are what every engine can."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class BlockScan(StrEnum):
+    """How a table can be read in blocks by where its rows lie: not at all, by its pages, or by its row numbers."""
+
+    NONE = "none"
+    PAGES = "pages"
+    ROWIDS = "rowids"
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine can do.
+
+    `computes_formulas`: it has exact decimals to any place, so that formulas of single entities are computed in SQL.
+    `reads_parts_together`: it works side by side on parts of a table that are joined in one query.
+    `reads_ranges_cheaply`: a range of entities costs little where an index has them in order, also in a pass that
+    brings together what belongs to one entity.
+    `has_typed_columns`: a column's type decides what it takes for equal, not what a row holds.
+    """
+
+    block_scan: BlockScan = BlockScan.NONE
+    computes_formulas: bool = False
+    reads_parts_together: bool = False
+    reads_ranges_cheaply: bool = False
+    has_typed_columns: bool = True

@@ -92,13 +92,15 @@ __all__ = [
 _MODULES = ("errors", "settings", "model.states", "model.results", "api.functions")
 
 
-def __getattr__(name: str) -> object:
-    """A public name, on its first use."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = _version() if name == "__version__" else _load(name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker that saw it would take any name for one of ours
+
+    def __getattr__(name: str) -> object:
+        """A public name, on its first use."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = _version() if name == "__version__" else _load(name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,7 @@ from countercache.api.guard_messages import Order, Raised, decode_answer, encode
 from countercache.errors import CountercacheError
 from countercache.model.redaction import redact
 from countercache.model.results import WarmupResult
+from countercache.render.text import escape
 from countercache.settings import Settings
 
 
@@ -76,9 +77,8 @@ _INTERPRETER = "multiprocessing.set_executable() names another Python interprete
 def _died(status: int, complaints: str) -> CountercacheError:
     """The error for a guard that has ended without an answer: how, and the last line that it wrote to stderr."""
     how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    said = redact(complaints.strip())
-    last = said.splitlines()[-1:]
-    error = CountercacheError(": ".join([f"the guard ended without a result ({how})", *last]))
+    said = [escape(line) for line in redact(complaints.strip()).splitlines()]
+    error = CountercacheError(": ".join([f"the guard ended without a result ({how})", *said[-1:]]))
     if said:
-        error.add_note(f"What it wrote to stderr:\n{said}")
+        error.add_note("\n".join(["What it wrote to stderr:", *said]))
     return error

@@ -308,15 +308,17 @@ def test_a_guard_that_is_killed_is_one_error(slow: countercache.Settings) -> Non
 def test_a_guard_that_cannot_start_says_why(
     settings: countercache.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last line that it wrote is in the error, the rest beside it, without passwords."""
-    (tmp_path / "msgspec.py").write_text('raise ImportError("no redis://user:hidden@db/0")', encoding="utf-8")
+    """The last line that it wrote is in the error, the rest beside it, without passwords and control characters."""
+    text = 'raise ImportError("no redis://user:hidden@db/0\\x1b[2J")'
+    (tmp_path / "msgspec.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(countercache.CountercacheError) as caught:
         countercache.warmup(settings)
-    problem = "the guard ended without a result (exit status 1): ImportError: no redis://user:***@db/0"
+    problem = "the guard ended without a result (exit status 1): ImportError: no redis://user:***@db/0\\x1b[2J"
     assert str(caught.value) == problem
     assert "Traceback" in caught.value.__notes__[0]
     assert "hidden" not in caught.value.__notes__[0]
+    assert "\x1b" not in caught.value.__notes__[0]
 
 
 def test_an_interpreter_that_is_none(settings: countercache.Settings, monkeypatch: pytest.MonkeyPatch) -> None:

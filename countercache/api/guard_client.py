@@ -8,7 +8,6 @@ order to stop, so it does not outlive a program that is killed.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -76,7 +75,7 @@ _INTERPRETER = "multiprocessing.set_executable() names another Python interprete
 
 def _died(status: int, complaints: str) -> CountercacheError:
     """The error for a guard that has ended without an answer: how, and the last line that it wrote to stderr."""
-    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
     said = [escape(line) for line in redact(complaints.strip()).splitlines()]
     error = CountercacheError(": ".join([f"the guard ended without a result ({how})", *said[-1:]]))
     if said:

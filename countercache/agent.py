@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from countercache.config.document import nearest
-from countercache.errors import ConfigError, LockHeld, RedisError, UsageError
+from countercache.config import loader
+from countercache.errors import ConfigError, LockHeld, RedisError
 from countercache.model.circuit_breaker import skipped_events
 from countercache.model.results import JobOutcome, Skip, WarmupResult
 from countercache.model.states import Event, Progress, State, configured_cells
@@ -65,9 +65,7 @@ class Observer(Protocol):
 
 def by_database(settings: Settings, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The counters to compute (none named: all), by their database. Raises `UsageError` for an unknown name."""
-    for name in names:
-        if name not in settings.counters:
-            raise UsageError(f"no counter is called {name!r}", hint=nearest(name, settings.counters))
+    loader.check_counters(settings, names)
     if not settings.counters:
         raise ConfigError("no counters are configured", hint="add a [counters.NAME] table, or try: countercache demo")
     jobs: dict[str, tuple[str, ...]] = {}
@@ -78,13 +76,15 @@ def by_database(settings: Settings, names: Sequence[str] = ()) -> dict[str, tupl
     return jobs
 
 
-def warmup(settings: Settings, request: Request, observer: Observer) -> WarmupResult:
+def warmup(settings: Settings, request: Request, observer: Observer, program: int | None = None) -> WarmupResult:
     """Compute the counters and store them; what goes wrong with a job or a counter is in the result.
 
-    Raises `UsageError` for a counter that does not exist and `RedisError` where Redis lets nothing begin.
+    `program` is a pipe from the program that wants the run; its end ends it as SIGTERM does. Raises `UsageError` for a
+    counter that does not exist and `RedisError` where Redis lets nothing begin.
     """
     wanted = by_database(settings, request.counters)
-    with Guard({database: partial(worker_process.work, settings, database) for database in wanted}) as guard:
+    targets = {database: partial(worker_process.work, settings, database) for database in wanted}
+    with Guard(targets, program) as guard:
         # Imported here, so that the workers load SQLAlchemy while this process loads redis-py: half of the start.
         from countercache import locks  # noqa: PLC0415
         from countercache.run.job import Base, Job, Task  # noqa: PLC0415

@@ -7,7 +7,8 @@ of the pipe (and on Linux is killed with it, `prctl(2)` PR_SET_PDEATHSIG), and w
 sees the end of the reports.
 
 The guard is one thread with one `select`: reports, signals, beats (renewals of a lease) and deadlines all pass there,
-so none of them can wait for another.
+so none of them can wait for another. Where a program has started the guard, the pipe from it is there too: its end
+ends the run.
 """
 
 from __future__ import annotations
@@ -174,8 +175,11 @@ class Worker:
 class Guard:
     """The workers of a run, from their fork to their end. A context manager: when it is left, no worker is alive."""
 
-    def __init__(self, targets: Mapping[str, Callable[[Channel], None]]) -> None:
-        """Fork one worker a target; each waits for its `go`. Only in the main thread: signals arrive there."""
+    def __init__(self, targets: Mapping[str, Callable[[Channel], None]], program: int | None = None) -> None:
+        """Fork one worker a target; each waits for its `go`. Only in the main thread: signals arrive there.
+
+        `program` is a pipe from the program that wants the run; its end counts as SIGTERM.
+        """
         self.signal = 0
         self._wake, self._wake_write = os.pipe()
         os.set_blocking(self._wake, False)
@@ -191,6 +195,8 @@ class Guard:
         self._heard_out: list[Worker] = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ)
+        if program is not None:
+            self._selector.register(program, selectors.EVENT_READ)
         for worker in self.workers.values():
             self._selector.register(worker.reports, selectors.EVENT_READ, worker)
 
@@ -276,7 +282,9 @@ class Guard:
         heard = []
         for key, _ in self._selector.select(min(max(0.0, until - time.monotonic()), TICK)):
             if key.data is None:
-                os.read(self._wake, 4096)
+                if not os.read(key.fd, 4096):  # the program has gone, or does not want the run any more
+                    self._selector.unregister(key.fd)
+                    self.signal = signal.SIGTERM
                 continue
             lines = key.data.read()
             if lines is None:

@@ -38,9 +38,10 @@ PACKAGES = {
     "demo": "errors model config",
     "render": "settings errors model",
     "command_line": "settings errors model config store operate render",
+    "api": "settings errors model config store foreign_locks agent render",
     "cli": "errors model config store foreign_locks agent operate demo render command_line",
     "__main__": "cli",
-    "__init__": "",
+    "__init__": "settings errors model api",
 }
 TOP = 12
 """So many modules at most lie beside the packages: what a reader meets first."""

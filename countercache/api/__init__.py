@@ -1,0 +1,1 @@
+"""What a Python program calls; `countercache.__all__` says which names are public."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from countercache.config.document import nearest
 from countercache.errors import ConfigError, LockHeld, RedisError, UsageError
 from countercache.model.circuit_breaker import skipped_events
 from countercache.model.results import JobOutcome, Skip, WarmupResult
 from countercache.model.states import Event, Progress, State, configured_cells
+from countercache.model.suggestions import nearest_or_all
 from countercache.run import worker_process
 from countercache.run.outcome import job_exit_code, run_exit_code, skipped_outcomes
 from countercache.run.supervisor import Guard
@@ -67,7 +67,7 @@ def by_database(settings: Settings, names: Sequence[str] = ()) -> dict[str, tupl
     """The counters to compute (none named: all), by their database. Raises `UsageError` for an unknown name."""
     for name in names:
         if name not in settings.counters:
-            raise UsageError(f"no counter is called {name!r}", hint=nearest(name, settings.counters))
+            raise UsageError(f"no counter is called {name!r}", hint=nearest_or_all(name, settings.counters))
     if not settings.counters:
         raise ConfigError("no counters are configured", hint="add a [counters.NAME] table, or try: countercache demo")
     jobs: dict[str, tuple[str, ...]] = {}

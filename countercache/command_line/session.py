@@ -37,14 +37,15 @@ class Session:
 
     def settings(self, counters: Sequence[str] = ()) -> Settings:
         """The configuration, found, loaded and checked. Raises `UsageError` for a counter that it does not have."""
-        from countercache.config import document, loader  # noqa: PLC0415
+        from countercache.config import loader  # noqa: PLC0415
         from countercache.model import suggested_commands  # noqa: PLC0415
+        from countercache.model.suggestions import nearest_or_all  # noqa: PLC0415
 
         settings = loader.load(self.config)
         suggested_commands.use(*self._again())
         for name in counters:
             if name not in settings.counters:
-                raise UsageError(f"no counter is called {name!r}", hint=document.nearest(name, settings.counters))
+                raise UsageError(f"no counter is called {name!r}", hint=nearest_or_all(name, settings.counters))
         return settings
 
     def _again(self) -> tuple[str, ...]:

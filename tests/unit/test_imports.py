@@ -33,7 +33,7 @@ PACKAGES = {
     "locks": "errors model store",
     "foreign_locks": "errors model store locks",
     "run": "settings errors model worker store locks",
-    "agent": "settings errors model config store locks run",
+    "agent": "settings errors model store locks run",
     "operate": "settings errors model config worker store locks run agent",
     "demo": "errors model config",
     "render": "settings errors model",

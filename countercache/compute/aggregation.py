@@ -11,9 +11,9 @@ import msgspec
 
 from countercache.compute.formula import EXACT, Name, evaluate, plain, quotient
 from countercache.compute.partial_sums import CompleteTotals, Known, Parts, Spread, Totals
-from countercache.compute.plan import LISTED, Group, Plan, Spec, bits_of, configured_cells, no_period
+from countercache.compute.plan import LISTED, Group, Plan, Spec, bits_of, no_period
 from countercache.compute.rejections import Rejection, rejected_message
-from countercache.model.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason
+from countercache.model.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason, cells_of
 from countercache.model.table import Key
 from countercache.settings import Aggregate, Missing, Over
 
@@ -60,7 +60,7 @@ class Fold:
         settings = self._plan.wanted[counter]
         present = [self._labels[key] for key in self._present]
         reserved = sorted({ALL, LATEST, EACH}.intersection(present)) if settings.periods == EACH else []
-        for cell in configured_cells(counter, settings, present):
+        for cell in cells_of(counter, settings, present):
             if reserved and self._plan.settings.period is not None:
                 message = f'a period is called "{reserved[0]}", which has a meaning of its own; give it another name'
                 yield Computed(cell, cell.period, duration=duration, failure=Failure(Reason.CONFIG, message))

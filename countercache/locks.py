@@ -22,7 +22,7 @@ from countercache.model.suggested_commands import to_type
 from countercache.store import redis_client
 from countercache.store.lease import Lease, attempt_record, lease_end, milliseconds, unheard
 from countercache.store.lock_owner import this_owner, verdict
-from countercache.store.lock_record import counters_text, lock_of, who
+from countercache.store.lock_record import counters_text, lock_of
 from countercache.store.redis_client import Keys, reach, seconds, wrapped
 
 __all__ = ["Lease", "acquire", "clear", "list_locks", "lock_of", "this_owner", "unheard"]
@@ -58,7 +58,7 @@ def acquire(
         milliseconds(lease),
         milliseconds(budget),
         name,
-        who(owner),
+        owner.name,
         counters_text(counters),
         *(part for field, value in msgspec.structs.asdict(owner).items() for part in (field, value)),
         keys.keep,
@@ -76,7 +76,7 @@ def acquire(
         keys=keys,
         name=name,
         id=id,
-        who=who(owner),
+        who=owner.name,
         counters=counters,
         length=lease,
         fence=int(answer[1]),
@@ -131,7 +131,7 @@ def clear_listed(
     touched = (lock.key, keys.cleared(lock.id), keys.began, keys.events)
     dead = view.verdict is Verdict.DEAD
     attempts = attempt_record(Reason.ABANDONED, _ABANDONED) if dead else attempt_record(Reason.CLEARED)
-    answer = redis_client.run(client, "clear", touched, lock.id, lock.name, who(by), record, attempts, keys.keep)
+    answer = redis_client.run(client, "clear", touched, lock.id, lock.name, by.name, record, attempts, keys.keep)
     why = {
         "cleared": f"cleared: {view.why}",
         "missing": "it ended by itself meanwhile",
@@ -195,7 +195,7 @@ def _insist(lock: Lock) -> str:
 def _holder(lock: Lock, age: float) -> str:
     if not lock.id:
         return "somebody unknown"
-    return f"{who(lock.owner)} (pid {lock.owner.pid}) since {_span(age)}"
+    return f"{lock.owner.name} (pid {lock.owner.pid}) since {_span(age)}"
 
 
 def _span(duration: float) -> str:

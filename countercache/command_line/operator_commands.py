@@ -90,11 +90,11 @@ def accept(session: Session, counter: Counter) -> "AcceptResult":
     publishes it, as it was computed then. `warmup --accept` computes anew and holds nothing back.
     """
     from countercache.operate import acceptance as accepting  # noqa: PLC0415
-    from countercache.store import lock_owner, lock_record  # noqa: PLC0415
+    from countercache.store import lock_owner  # noqa: PLC0415
 
     settings = session.settings((counter,))
     client, keys = session.redis(settings)
-    by = lock_record.who(lock_owner.this_owner(session.typed))
+    by = lock_owner.this_owner(session.typed).name
     return accepting.accept(client, keys, settings, counter, by=by, command=session.typed)
 
 
@@ -108,8 +108,8 @@ def prune(session: Session, dry_run: DryRun = False, quiet: Quiet = False) -> "P
     """
     del quiet
     from countercache.operate import pruning  # noqa: PLC0415
-    from countercache.store import lock_owner, lock_record  # noqa: PLC0415
+    from countercache.store import lock_owner  # noqa: PLC0415
 
     settings = session.settings()
-    by = lock_record.who(lock_owner.this_owner(session.typed))
+    by = lock_owner.this_owner(session.typed).name
     return pruning.prune(*session.redis(settings), settings, by=by, dry_run=dry_run)

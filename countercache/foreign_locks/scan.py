@@ -23,7 +23,7 @@ from countercache.model.key_text import meant, spelled
 from countercache.model.results import ClearedForeign, ClearResult, ForeignLock, LocksResult
 from countercache.model.states import Owner
 from countercache.model.suggested_commands import to_type
-from countercache.store import lock_record, redis_client
+from countercache.store import redis_client
 from countercache.store.redis_client import Keys, wrapped
 
 UNRECOGNISED = "unrecognised"
@@ -182,9 +182,7 @@ def clear_listed(
         return ClearedForeign(lock, cleared=True, why=f"would be cleared: {lock.why}")
     record = f"{lock.why}; it held {spelled(lock.preview, 60)} ({lock.digest}); cleared with: {by.command}"
     shown = spelled(lock.key, 500)
-    answer = redis_client.run(
-        client, "remove", (lock.key, keys.events), lock.digest, shown, lock_record.who(by), record, keys.keep
-    )
+    answer = redis_client.run(client, "remove", (lock.key, keys.events), lock.digest, shown, by.name, record, keys.keep)
     why = {
         "cleared": f"cleared: {lock.why}",
         "missing": "it ended by itself meanwhile",

@@ -189,6 +189,11 @@ class Owner(msgspec.Struct, frozen=True):
     command: str
     version: str
 
+    @property
+    def name(self) -> str:
+        """The owner in one word, as events name it: `deploy@web1`."""
+        return f"{self.user}@{self.host}"
+
 
 class Lock(msgspec.Struct, frozen=True):
     """A lock of ours as listed. `ttl` is `None` when the key has none (which `Promise C` forbids: so it is shown).

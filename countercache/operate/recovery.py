@@ -18,7 +18,7 @@ from countercache.model.results import Broken, ClearedLock, RecoverResult, Warmu
 from countercache.model.states import Category, Event, Failure, Level, State, Verdict
 from countercache.model.suggested_commands import to_type
 from countercache.settings import Settings
-from countercache.store import cell_store, event_log, lock_record
+from countercache.store import cell_store, event_log
 from countercache.store.lock_owner import this_owner
 from countercache.store.redis_client import Keys
 
@@ -53,7 +53,7 @@ def recover(
     again = tuple(each.counter for each in broken if not each.left)
     warmed, notes = None, list[str]()
     if not request.dry_run and (again or any(lock.cleared for lock in seen)):
-        said = _Said(client, keys, lock_record.who(who))
+        said = _Said(client, keys, who.name)
         said.record(Level.INFO, "started", _found(seen, again), again)
         if again:
             wanted = agent.Request(again, timeout=request.timeout, force=True, command=request.command)

@@ -54,7 +54,7 @@ def _(result: results.LocksResult) -> Iterator[str]:
                 text.escape(lock.name),
                 text.escape(view.kind, text.LIMIT),
                 view.verdict,
-                f"{text.escape(lock.owner.user)}@{text.escape(lock.owner.host)}",
+                text.escape(lock.owner.name),
                 str(lock.owner.pid),
                 text.duration(view.age),
                 "none" if lock.ttl is None else text.duration(lock.ttl),

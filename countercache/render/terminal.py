@@ -85,7 +85,7 @@ def _own_locks(locks: Sequence[results.LockView]) -> Iterator[RenderableType]:
     columns = [
         Column("Lock", [(text.escape(each.lock.name), "bold") for each in locks], fold=True),
         Column("Verdict", [(each.verdict, VERDICTS[each.verdict]) for each in locks]),
-        Column("Owner", [(f"{text.escape(o.user)}@{text.escape(o.host)}", "") for o in _owners(locks)], fold=True),
+        Column("Owner", [(text.escape(owner.name), "") for owner in _owners(locks)], fold=True),
         Column("Pid", [(str(owner.pid), "") for owner in _owners(locks)], right=True, drop=2),
         Column("Age", [(text.duration(each.age), "") for each in locks], right=True),
         Column("Expires", [_expires(each) for each in locks], right=True, drop=1),

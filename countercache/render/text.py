@@ -214,7 +214,7 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 def owner(lock: Lock) -> str:
     """Who holds a lock: `deploy@web1, pid 4242`."""
-    return f"{escape(lock.owner.user, LIMIT)}@{escape(lock.owner.host, LIMIT)}, pid {lock.owner.pid}"
+    return f"{escape(lock.owner.name, LIMIT)}, pid {lock.owner.pid}"
 
 
 def remarks(view: CellView) -> str:

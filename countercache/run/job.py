@@ -52,7 +52,7 @@ from countercache.run.redis_cooldown import RETRY, Silence
 from countercache.run.supervisor import Ending, Worker
 from countercache.run.value_formatting import display
 from countercache.settings import CounterSettings, Settings
-from countercache.store import cell_store, event_log, lock_record
+from countercache.store import cell_store, event_log
 from countercache.store.lease import Lease
 from countercache.store.publishing import Claims, published
 from countercache.store.redis_client import Keys
@@ -240,7 +240,7 @@ class Job:
     def _event(
         self, level: Level, category: Category, action: str, message: str, counters: tuple[str, ...] = ()
     ) -> Event:
-        about = {"lock": self.task.database, "run": self.id, "by": lock_record.who(self._base.owner)}
+        about = {"lock": self.task.database, "run": self.id, "by": self._base.owner.name}
         return Event(level, category, action, message, counters, at=time.time(), **about)
 
     def _mark_lost(self, lease: Lease) -> None:

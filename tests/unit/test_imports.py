@@ -70,7 +70,10 @@ ALLOWED = {
 }
 
 # Rich is for terminals; what goes into pipes and documents does without.
-WITHOUT_RICH = "render render.text render.foreign render.toml render.plain render.documents render.log render.repairs"
+WITHOUT_RICH = (
+    "render render.text render.foreign render.toml render.plain render.documents render.document_parts render.log "
+    "render.repairs"
+)
 
 
 class Import:

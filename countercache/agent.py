@@ -18,6 +18,7 @@ from countercache.errors import ConfigError, LockHeld, RedisError, UsageError
 from countercache.model.circuit_breaker import skipped_events
 from countercache.model.results import JobOutcome, Skip, WarmupResult
 from countercache.model.states import Event, Progress, State, configured_cells
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.model.suggestions import nearest_or_all
 from countercache.run import worker_process
 from countercache.run.outcome import job_exit_code, run_exit_code, skipped_outcomes
@@ -34,6 +35,7 @@ _DUE = (State.STALE, State.ERROR, State.PENDING)
 class Request(msgspec.Struct, frozen=True):
     """What one `warmup` was asked: counters (none: all), limits in seconds (`None`: as configured), whether to try what
     the circuit breaker puts off, whether to store values that would be held back, what to do when a lock is held.
+    `command` is what was typed, `commands` how the next ones are.
     """
 
     counters: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ class Request(msgspec.Struct, frozen=True):
     accept: bool = False
     ok_if_locked: bool = False
     command: str = ""
+    commands: Commands = NO_OPTIONS
 
 
 class Observer(Protocol):
@@ -103,6 +106,7 @@ def warmup(settings: Settings, request: Request, observer: Observer) -> WarmupRe
             {id_: seen.cells[id_].label if id_ in seen.cells else id_.period for id_ in seen.ids if id_ in seen.known},
             Claims(settings.publish, configured_cells(settings, seen.known)),
             observer.event,
+            request.commands,
         )
         timeout, size = request.timeout or settings.agent.timeout, request.batch_size or settings.agent.batch_size
         jobs = {

@@ -117,6 +117,7 @@ def warmup(
         accept=accept,
         ok_if_locked=ok_if_locked,
         command=session.typed,
+        commands=session.commands,
     )
     settings = session.settings(request.counters)
     if dry_run:
@@ -179,7 +180,7 @@ def demo(
     session.config = Path(made.config)
     settings = session.settings()
     with render.observer() as observer:
-        warmed = agent.warmup(settings, agent.Request(command=session.typed), observer)
+        warmed = agent.warmup(settings, agent.Request(command=session.typed, commands=session.commands), observer)
     shown = cell_store.status(*session.redis(settings), settings)
     program = suggested_commands.program(os.environ.get("PATH", os.defpath))
     return DemoRun(made, warmed, shown, program, redact_url(settings.redis.url))
@@ -195,7 +196,7 @@ def doctor(session: Session) -> "DoctorResult":
     """
     from countercache.operate.doctor import examination  # noqa: PLC0415
 
-    return examination.examine(session.settings)
+    return examination.examine(session.settings, session.commands)
 
 
 @command(locks_app, "locks list")
@@ -255,6 +256,7 @@ def locks_clear(
         foreign=foreign,
         dry_run=dry_run,
         by=lock_owner.this_owner(session.typed),
+        commands=session.commands,
     )
 
 
@@ -332,8 +334,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - here ends what anything may raise
         code = fail(session, error)
-    finally:
-        suggested_commands.use()
     return code
 
 

@@ -18,7 +18,7 @@ from countercache.errors import LockHeld, RedisUnreachable
 from countercache.model.durations import duration_text
 from countercache.model.results import ClearedLock, ClearResult, LocksResult, LockView
 from countercache.model.states import Event, Lock, Owner, Reason, Verdict
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.store import redis_client
 from countercache.store.lease import Lease, attempt_record, lease_end, milliseconds, unheard
 from countercache.store.lock_owner import this_owner, verdict
@@ -41,6 +41,7 @@ def acquire(
     lease: float,
     budget: float,
     log: Callable[[Event], None] = unheard,
+    commands: Commands = NO_OPTIONS,
 ) -> Lease:
     """Takes the lock `name` over `counters` for the run `id` (letters, digits and `-`).
 
@@ -70,7 +71,7 @@ def acquire(
         before = time.monotonic()
         answer = request()
     if answer[0] == "held":
-        raise _held(lock_of(keys, name, _pairs(answer[2]), answer[1]), seconds(answer[3]))
+        raise _held(lock_of(keys, name, _pairs(answer[2]), answer[1]), seconds(answer[3]), commands)
     granted = Lease(
         client=client,
         keys=keys,
@@ -98,7 +99,14 @@ def list_locks(client: redis.Redis, keys: Keys, found: Collection[str] | None = 
 
 
 def clear(
-    client: redis.Redis, keys: Keys, names: tuple[str, ...], *, force: bool, by: Owner, dry_run: bool = False
+    client: redis.Redis,
+    keys: Keys,
+    names: tuple[str, ...],
+    *,
+    force: bool,
+    by: Owner,
+    dry_run: bool = False,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearResult:
     """Deletes the locks `names` (names, ids or keys; none: all) whose holder is provably gone, or with `force` all.
 
@@ -110,19 +118,28 @@ def clear(
     wanted = [view for view in views if not names or words[view.lock.key] & set(names)]
     found = set().union(*(words[view.lock.key] for view in wanted))
     return ClearResult(
-        tuple(clear_listed(client, keys, view, force=force, by=by, dry_run=dry_run) for view in wanted),
+        tuple(
+            clear_listed(client, keys, view, force=force, by=by, dry_run=dry_run, commands=commands) for view in wanted
+        ),
         unknown=tuple(name for name in names if name not in found),
         dry_run=dry_run,
     )
 
 
 def clear_listed(
-    client: redis.Redis, keys: Keys, view: LockView, *, force: bool, by: Owner, dry_run: bool = False
+    client: redis.Redis,
+    keys: Keys,
+    view: LockView,
+    *,
+    force: bool,
+    by: Owner,
+    dry_run: bool = False,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearedLock:
     """Deletes one lock as `clear` does, if it is still the one that `view` shows."""
     lock = view.lock
     if not force and view.verdict is not Verdict.DEAD:
-        insist = f"`{_insist(lock)}` clears it all the same"
+        insist = f"`{_insist(lock, commands)}` clears it all the same"
         why = f"left, held by {_holder(lock, view.age)}: {view.why}; {insist}"
         return ClearedLock(lock, view.verdict, cleared=False, why=why)
     if dry_run:
@@ -135,7 +152,7 @@ def clear_listed(
     why = {
         "cleared": f"cleared: {view.why}",
         "missing": "it ended by itself meanwhile",
-        "taken": f"left: another run has taken it meanwhile; `{to_type('locks list')}` shows it",
+        "taken": f"left: another run has taken it meanwhile; `{commands.to_type('locks list')}` shows it",
     }[answer]
     return ClearedLock(lock, view.verdict, cleared=answer != "taken", why=why)
 
@@ -179,17 +196,17 @@ def _unreadable(lock: Lock) -> Verdict:
     return Verdict.NO_TTL if lock.ttl is None else Verdict.UNKNOWN
 
 
-def _held(lock: Lock, now: float) -> LockHeld:
+def _held(lock: Lock, now: float, commands: Commands) -> LockHeld:
     end = f"; it ends in {_span(lock.deadline - now)} at the latest" if lock.deadline else ""
     return LockHeld(
         f"the lock {lock.name} is held by {_holder(lock, now - lock.acquired)}{end}",
         lock=lock,
-        hint=f"`{to_type('locks list')}` shows it, `{_insist(lock)}` ends it",
+        hint=f"`{commands.to_type('locks list')}` shows it, `{_insist(lock, commands)}` ends it",
     )
 
 
-def _insist(lock: Lock) -> str:
-    return to_type(f"locks clear {shlex.quote(lock.name)} --force")
+def _insist(lock: Lock, commands: Commands) -> str:
+    return commands.to_type(f"locks clear {shlex.quote(lock.name)} --force")
 
 
 def _holder(lock: Lock, age: float) -> str:

@@ -77,7 +77,7 @@ def recover(
     from countercache.operate import recovery  # noqa: PLC0415
 
     settings = session.settings()
-    request = recovery.Request(dry_run, seconds("--timeout", timeout), session.typed)
+    request = recovery.Request(dry_run, seconds("--timeout", timeout), session.typed, session.commands)
     with render.observer(shown=not dry_run, quiet=quiet) as observer:
         return recovery.recover(*session.redis(settings), settings, request, observer)
 
@@ -95,7 +95,7 @@ def accept(session: Session, counter: Counter) -> "AcceptResult":
     settings = session.settings((counter,))
     client, keys = session.redis(settings)
     by = lock_owner.this_owner(session.typed).name
-    return accepting.accept(client, keys, settings, counter, by=by, command=session.typed)
+    return accepting.accept(client, keys, settings, counter, by=by, command=session.typed, commands=session.commands)
 
 
 @command(app, "prune", "prune --dry-run")

@@ -22,7 +22,7 @@ from countercache.foreign_locks.globs import matcher
 from countercache.model.key_text import meant, spelled
 from countercache.model.results import ClearedForeign, ClearResult, ForeignLock, LocksResult
 from countercache.model.states import Owner
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands, clear_foreign
 from countercache.store import redis_client
 from countercache.store.redis_client import Keys, wrapped
 
@@ -137,6 +137,7 @@ def clear(
     foreign: bool,
     dry_run: bool,
     by: Owner,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearResult:
     """Clears our own locks as `locks.clear` does, and those of the web stack that are named by their exact key.
 
@@ -147,7 +148,7 @@ def clear(
         raise UsageError(
             "--foreign clears no lock that is not named", hint="give its exact key, as `locks list` shows it"
         )
-    own = locks.clear(client, keys, names, force=force, by=by, dry_run=dry_run)
+    own = locks.clear(client, keys, names, force=force, by=by, dry_run=dry_run, commands=commands)
     if not own.unknown:
         return own
     with redis_client.binary(client) as raw, wrapped(client):
@@ -158,7 +159,9 @@ def clear(
             cleared += [ClearedForeign(lock, cleared=False, why=_AMBIGUOUS) for lock in found]
         elif found:
             insisted = force and foreign
-            cleared.append(clear_listed(client, keys, found[0], insisted=insisted, by=by, dry_run=dry_run))
+            cleared.append(
+                clear_listed(client, keys, found[0], insisted=insisted, by=by, dry_run=dry_run, commands=commands)
+            )
     unknown = tuple(name for name, found in seen.items() if not found)
     return msgspec.structs.replace(own, unknown=unknown, foreign=tuple(cleared))
 
@@ -167,13 +170,20 @@ _AMBIGUOUS = "left: what was typed may mean this key or another one; `redis-cli`
 
 
 def clear_listed(
-    client: redis.Redis, keys: Keys, lock: ForeignLock, *, insisted: bool, by: Owner, dry_run: bool = False
+    client: redis.Redis,
+    keys: Keys,
+    lock: ForeignLock,
+    *,
+    insisted: bool,
+    by: Owner,
+    dry_run: bool = False,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearedForeign:
     """Deletes one lock of the web stack, if what is in it is still what `lock` shows (with its digest)."""
     if lock.framework == UNRECOGNISED:
         return ClearedForeign(lock, cleared=False, why=f"left: {lock.why}")
     if not insisted:
-        why = f"left: {lock.why}; `{lock.clear_command}` clears it all the same"
+        why = f"left: {lock.why}; `{commands.to_type(clear_foreign(lock.key))}` clears it all the same"
         return ClearedForeign(lock, cleared=False, why=why)
     if not lock.digest:
         why = f"left: a {lock.type} of this size cannot be compared with what was listed; `redis-cli` can delete it"
@@ -186,7 +196,7 @@ def clear_listed(
     why = {
         "cleared": f"cleared: {lock.why}",
         "missing": "it ended by itself meanwhile",
-        "changed": f"left: it has changed since it was listed; `{to_type('locks list')}` shows it",
+        "changed": f"left: it has changed since it was listed; `{commands.to_type('locks list')}` shows it",
     }[answer]
     return ClearedForeign(lock, cleared=answer != "changed", why=why)
 

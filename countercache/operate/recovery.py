@@ -16,7 +16,7 @@ from countercache import agent, locks
 from countercache.errors import RedisError
 from countercache.model.results import Broken, ClearedLock, RecoverResult, WarmupResult
 from countercache.model.states import Category, Event, Failure, Level, State, Verdict
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.settings import Settings
 from countercache.store import cell_store, event_log
 from countercache.store.lock_owner import this_owner
@@ -34,6 +34,7 @@ class Request(msgspec.Struct, frozen=True):
     dry_run: bool = False
     timeout: float | None = None
     command: str = ""
+    commands: Commands = NO_OPTIONS
 
 
 def recover(
@@ -45,10 +46,10 @@ def recover(
     """
     who = this_owner(request.command)
     seen = [
-        locks.clear_listed(client, keys, view, force=False, by=who, dry_run=request.dry_run)
+        locks.clear_listed(client, keys, view, force=False, by=who, dry_run=request.dry_run, commands=request.commands)
         for view in locks.list_locks(client, keys).locks
     ]
-    broken = _broken(cell_store.read(client, keys, settings), settings, seen)
+    broken = _broken(cell_store.read(client, keys, settings), settings, seen, request.commands)
     seen = [each for each in seen if each.cleared or _matters(each, broken)]
     again = tuple(each.counter for each in broken if not each.left)
     warmed, notes = None, list[str]()
@@ -56,7 +57,9 @@ def recover(
         said = _Said(client, keys, who.name)
         said.record(Level.INFO, "started", _found(seen, again), again)
         if again:
-            wanted = agent.Request(again, timeout=request.timeout, force=True, command=request.command)
+            wanted = agent.Request(
+                again, timeout=request.timeout, force=True, command=request.command, commands=request.commands
+            )
             warmed = agent.warmup(settings, wanted, observer)
         said.record(*_became(seen, warmed), again)
         notes = said.notes
@@ -80,7 +83,9 @@ class _Said:
             self.notes.append(f"this recovery is not in the log of events: {error}")
 
 
-def _broken(seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedLock]) -> tuple[Broken, ...]:
+def _broken(
+    seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedLock], commands: Commands
+) -> tuple[Broken, ...]:
     """The counters with a cell that failed or was never computed, each with why it is left, if it is.
 
     A lock that a dry run would clear is gone here too.
@@ -97,7 +102,7 @@ def _broken(seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedL
     for counter, failures in found.items():
         database = settings.database_of(counter)
         first = next((failure for failure in failures if failure), None)
-        left = _left(database) if database in standing else ""
+        left = _left(database, commands) if database in standing else ""
         broken.append(Broken(counter, database, len(failures), first, left))
     return tuple(broken)
 
@@ -107,8 +112,8 @@ def _matters(left: ClearedLock, broken: tuple[Broken, ...]) -> bool:
     return left.verdict is not Verdict.LIVE or any(each.left and each.database == left.lock.name for each in broken)
 
 
-def _left(database: str) -> str:
-    insist = to_type(f"locks clear {shlex.quote(database)} --force")
+def _left(database: str, commands: Commands) -> str:
+    insist = commands.to_type(f"locks clear {shlex.quote(database)} --force")
     return f"the lock {database} is held; run this again when it is free, or end it with: {insist}"
 
 

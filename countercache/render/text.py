@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from countercache.model.redaction import redact
 from countercache.model.states import Category, State
-from countercache.model.suggested_commands import to_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from countercache.model.results import CellView, DemoRun, EmbeddedStatus, RunView, StatusResult
+    from countercache.model.results import CellView, DemoRun, EmbeddedStatus, RunView
     from countercache.model.states import Cell, Coverage, Event, Failure, Lock, Progress
 
 LIMIT = 200
@@ -248,25 +247,6 @@ def put_off(view: CellView) -> str:
 def times(run: RunView) -> str:
     """For how long a run has been under way, and until when it may: `3.1 s, 14 min left`."""
     return f"{duration(run.elapsed)}, {duration(run.deadline_in)} left"
-
-
-def next_commands(result: StatusResult) -> list[tuple[str, str]]:
-    """What to type next, each command with what it does; none where all is well."""
-    states = {view.state for view in result.cells}
-    commands = []
-    if State.CALCULATING in states:
-        commands.append((to_type("locks list"), "shows who computes, and until when"))
-    cures = {view.failure.reason.cure for view in result.cells if view.failure}
-    dead = any(run.dead for run in result.runs)
-    if dead or "recover" in cures:
-        commands.append((to_type("recover"), "clears the locks of dead runs and computes again what failed"))
-    if "config check" in cures:
-        commands.append((to_type("config check"), "shows what in the configuration does not fit the database"))
-    if cures or dead:
-        commands.append((to_type("events --level warning"), "shows what went wrong before"))
-    elif states & {State.STALE, State.PENDING} and not commands:
-        commands.append((to_type("warmup --due"), "computes what is stale, failed or not calculated yet"))
-    return commands
 
 
 def stop(result: DemoRun) -> str:

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.live import Live
 
 from countercache.errors import EXIT_OK, RedisError, UsageError
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.render import console
 from countercache.render.watch_screen import Picture, Seen
 
@@ -47,14 +48,14 @@ def terminal() -> Console:
     return screen
 
 
-def watch(screen: Console, read: Read, interval: float) -> int:
+def watch(screen: Console, read: Read, interval: float, commands: Commands = NO_OPTIONS) -> int:
     """Show what `read` gives, again every `interval` seconds, until q or Ctrl-C; returns the exit code.
 
     A `RedisError` of `read` is shown, and it is tried again. q and Ctrl-C are how a watch ends, so that is 0; another
     signal gives 128 and its number.
     """
     with _taken(screen) as terminal:
-        picture = Picture(interval)
+        picture = Picture(interval, commands)
         due = 0.0
         while True:
             if time.monotonic() >= due:

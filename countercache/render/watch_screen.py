@@ -16,8 +16,10 @@ from rich.text import Text
 
 from countercache.model.results import CellView, StatusResult
 from countercache.model.states import Event, State
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.render import terminal, text
 from countercache.render.log import body
+from countercache.render.next_commands import next_commands
 from countercache.render.widgets import Column, Flow, Grid, Runs
 
 Line = list[Segment]
@@ -46,8 +48,9 @@ class Seen(msgspec.Struct, frozen=True):
 class Picture:
     """What the screen shows. `seen` is `None` before the first reading; `problem` is why the last one failed."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, commands: Commands = NO_OPTIONS) -> None:
         self.interval = interval
+        self.commands = commands
         self.seen: Seen | None = None
         self.problem = ""
         self.first = 0
@@ -81,8 +84,9 @@ class Picture:
             under.append(pen.draw(Runs(status.runs)))
         if why := pen.draw(*terminal.failures(status.cells))[1:]:
             under.append(why[:_LEAST_ROWS])
-        if commands := text.next_commands(status):
-            under.append(pen.draw(Flow(Text(command, "bold cyan") for command, _ in commands)))
+        if steps := next_commands(status):
+            typed = (self.commands.to_type(command) for command, _ in steps)
+            under.append(pen.draw(Flow(Text(command, "bold cyan") for command in typed)))
         left = height - len(head) - 1
         rest: list[Line] = []
         for part in under:

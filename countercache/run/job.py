@@ -46,7 +46,7 @@ from countercache.model.states import (
     configured_cells,
     storable,
 )
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.run.outcome import job_exit_code, run_ended
 from countercache.run.redis_cooldown import RETRY, Silence
 from countercache.run.supervisor import Ending, Worker
@@ -86,7 +86,7 @@ class Task(msgspec.Struct, frozen=True):
 class Base(msgspec.Struct, frozen=True):
     """What the jobs of a run share: where the results go, who the run is, the cells that Redis has already (`known` of
     all counters, `labels` of the run's own, with their periods' names), which plain keys are whose, who hears of the
-    run's events, and when Redis did not answer.
+    run's events, how the next commands are typed, and when Redis did not answer.
     """
 
     redis: Redis
@@ -96,6 +96,7 @@ class Base(msgspec.Struct, frozen=True):
     labels: Mapping[CellId, str]
     claims: Claims
     log: Callable[[Event], None] = locks.unheard
+    commands: Commands = NO_OPTIONS
     silence: Silence = msgspec.field(default_factory=Silence)
 
 
@@ -263,6 +264,7 @@ class Job:
                 lease=self._settings.agent.lease,
                 budget=self.task.timeout,
                 log=self._base.log,
+                commands=self._base.commands,
             )
         except LockHeld as held:
             first, self.held = self.held is None, held
@@ -320,7 +322,7 @@ class Job:
             else:
                 text = display(computed.value, settings.format)
                 keys = published(self._settings.publish, computed, text, time.time())
-                hold = None if self.task.accept else _hold(finished.counter, settings)
+                hold = None if self.task.accept else _hold(finished.counter, settings, self._base.commands)
                 gone, definition = outdated.get(computed.cell, ()), self._definitions.of(computed.cell)
                 yield cell_store.Publication(computed, text, settings.fresh_for, keys, hold, gone, definition)
 
@@ -370,12 +372,13 @@ def _cells(finished: Finished) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
 
-def _hold(counter: str, settings: CounterSettings) -> cell_store.Hold | None:
+def _hold(counter: str, settings: CounterSettings, commands: Commands) -> cell_store.Hold | None:
     """Which values of a counter are held back."""
     if settings.max_change is None:
         return None
     bound = f"more than max_change = {percent_text(settings.max_change)}"
-    return cell_store.Hold(settings.max_change, f"{bound}; `{to_type(f'accept {shlex.quote(counter)}')}` stores it")
+    store = commands.to_type(f"accept {shlex.quote(counter)}")
+    return cell_store.Hold(settings.max_change, f"{bound}; `{store}` stores it")
 
 
 def _with_held(finished: Finished, written: cell_store.Written) -> Finished:

@@ -69,7 +69,7 @@ class Fold:
 
     def _check_group(self, group: str) -> None:
         if failure := self._known.failures.get(group):
-            raise _NoValueError(failure.reason, failure.message)
+            raise _NoValueError(failure.reason, failure.text)
 
     def _cell(self, cell: CellId, duration: float, *, compare: bool) -> Computed:
         label = cell.period
@@ -155,7 +155,7 @@ class Fold:
                 value, failure = values[name.name].value, values[name.name].failure
                 if value is None:
                     reason = failure.reason if failure else Reason.NO_FIGURES
-                    raise _NoValueError(reason, f'"{name.name}" has no value: {failure.message if failure else ""}')
+                    raise _NoValueError(reason, f'"{name.name}" has no value: {failure.text if failure else ""}')
                 return value
             if not figures[name.name] and not name.zero:
                 raise _NoValueError(Reason.NO_FIGURES, self._no_figures(spec, name.name, group, span))

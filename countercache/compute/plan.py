@@ -179,7 +179,7 @@ def make_plan(
         try:
             specs |= resolver.specs(counter)
         except ConfigError as error:
-            failures[counter] = Failure(Reason.CONFIG, str(error))
+            failures[counter] = Failure(Reason.CONFIG, error.message, error.hint)
     wanted = {counter: settings.counters[counter] for counter in counters}
     groups = _groups(settings, [wanted[name] for name in counters if name not in failures], strangers=strangers)
     plan = Plan(source, settings.sources[source], wanted, specs, failures, groups)

@@ -81,10 +81,19 @@ _CURES = {
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why there is no (new) value: a reason for scripts and one line for people."""
+    """Why there is no (new) value: a reason for scripts and one line for people, with what to do about it as `hint`.
+
+    One that was stored has no hint: it is in the message.
+    """
 
     reason: Reason
     message: str
+    hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """Message and hint as one line, as it is stored and shown."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 class CellId(msgspec.Struct, frozen=True, order=True):

@@ -36,11 +36,11 @@ def accept(
     for id_, cell in seen.cells.items():
         if cell.failure and cell.failure.reason is Reason.HELD:
             with wrapped(client):
-                record = f"{id_.group}, {id_.period}: {cell.failure.message}; {command}"
+                record = f"{id_.group}, {id_.period}: {cell.failure.text}; {command}"
                 about = (cell.fence, counter, by, record, seen.definition_of(id_), keys.keep)
                 answer = redis_client.run(client, "accept", (keys.cell(id_), keys.events), *about)
             left = _LEFT.get(answer, "").format(commands.to_type(f"warmup {shlex.quote(counter)}"))
-            accepted.append(Accepted(id_, accepted=answer == "accepted", why=cell.failure.message, left=left))
+            accepted.append(Accepted(id_, accepted=answer == "accepted", why=cell.failure.text, left=left))
     return AcceptResult(counter, tuple(accepted))
 
 

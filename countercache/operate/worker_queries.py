@@ -66,7 +66,7 @@ def check(settings: Settings) -> CheckResult:
                 checks += report.checks
                 codes |= {EXIT_USAGE for check in report.checks if not check.ok}
             elif isinstance(report, Ended) and report.failure:
-                checks.append(Check(f"database {database}", ok=False, message=report.failure.message))
+                checks.append(Check(f"database {database}", ok=False, message=report.failure.text))
                 codes.add(job_exit_code((), report.failure))
     if not settings.counters:
         message = "no counters are configured; add a [counters.NAME] table"

@@ -55,7 +55,7 @@ def progress(value: Progress) -> Document:
 
 def failure(value: Failure | None) -> Document | None:
     """Why there is no new value."""
-    return {"reason": value.reason, "message": said(value.message)} if value else None
+    return {"reason": value.reason, "message": said(value.text)} if value else None
 
 
 def seconds(value: float | None) -> float | None:

@@ -337,8 +337,12 @@ def _hit(failure: Failure, outcome: results.CounterOutcome) -> str:
     """The counter, and which of its cells the failure hit, where that is not all of them. A value that was held back is
     always that of a cell.
     """
-    hit = [view for view in outcome.cells if view.failure == failure]
+    hit = [view for view in outcome.cells if view.failure and _as_stored(view.failure) == _as_stored(failure)]
     every = not hit or len(hit) == len(outcome.cells)
     if every and failure.reason is not Reason.HELD:
         return outcome.counter
     return f"{outcome.counter} ({text.listed((f'{view.id.group} {text.period(view)}' for view in hit), 3)})"
+
+
+def _as_stored(failure: Failure) -> tuple[str, str]:
+    return failure.reason, failure.text

@@ -145,7 +145,7 @@ def progress(value: Progress) -> str:
 
 def failure(value: Failure) -> str:
     """A reason and its message on one line."""
-    return f"{escape(value.reason, LIMIT)}: {escape(redact(value.message), 1000)}"
+    return f"{escape(value.reason, LIMIT)}: {escape(redact(value.text), 1000)}"
 
 
 def moment(seconds: float | None) -> str | None:

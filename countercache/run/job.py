@@ -158,7 +158,7 @@ class Job:
         except LockLost as lost:
             if time.monotonic() > self.deadline - SLACK:
                 return self.deadline
-            self.failure = Failure(lost.reason, str(lost))
+            self.failure = Failure(lost.reason, lost.message, lost.hint)
         except RedisUnreachable as error:
             self._base.silence.note(error)
             if self.lease and self.lease.alive():
@@ -166,10 +166,10 @@ class Job:
             if time.monotonic() > self.deadline - SLACK:
                 return self.deadline
             reason = Reason.LOCK_LOST if self.lease else Reason.UNREACHABLE
-            self.failure = Failure(reason, str(error))
+            self.failure = Failure(reason, error.message, error.hint)
             self._out_of_reach = True
         except RedisError as error:
-            self.failure = Failure(Reason.REDIS, str(error))
+            self.failure = Failure(Reason.REDIS, error.message, error.hint)
         return None
 
     def _tend(self, lease: Lease) -> float:
@@ -209,7 +209,7 @@ class Job:
                 if isinstance(error, RedisUnreachable):
                     self._base.silence.note(error)
                 # Nothing is stuck: the lease ends by itself, and cells without an end then read as abandoned.
-                self.failure = self.failure or Failure(Reason.REDIS, str(error))
+                self.failure = self.failure or Failure(Reason.REDIS, error.message, error.hint)
                 self._pending.clear()
                 if isinstance(error, RedisUnreachable) or step == self._leave:
                     self._base.log(self._ending())
@@ -226,7 +226,7 @@ class Job:
         """Put into the log why the run never began."""
         event = self._ending()
         if self.failure and self.failure.reason is Reason.LOCKED:
-            event = self._event(Level.WARNING, Category.LOCK, "refused", self.failure.message)
+            event = self._event(Level.WARNING, Category.LOCK, "refused", self.failure.text)
         if not self._out_of_reach:
             with suppress(RedisError):  # what is wrong with it is what the run failed of
                 event_log.record(self._base.redis, self._base.keys, event)
@@ -272,7 +272,7 @@ class Job:
                 if first:
                     self._base.log(self._event(Level.INFO, Category.LOCK, "waiting", str(held)))
                 return time.monotonic() + POLL
-            self.failure = Failure(Reason.LOCKED, str(held))
+            self.failure = Failure(Reason.LOCKED, held.message, held.hint)
             self._worker_done = True
             return math.inf
         self.held = None
@@ -336,7 +336,7 @@ class Job:
             except RedisUnreachable:
                 raise
             except RedisError:  # a full memory: it takes a word at the attempts, if no more
-                lease.mark(self.failure.reason, self.failure.message)
+                lease.mark(self.failure.reason, self.failure.text)
                 raise
 
     def outcome(

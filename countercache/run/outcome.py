@@ -73,7 +73,7 @@ def run_ended(
     failed = tuple(counter.counter for counter in counters if counter.failures)
     succeeded, took = len(counters) - len(failed), rough_text(duration)
     if failure:
-        message = f"{failure.reason}: {failure.message} ({succeeded} of {len(counters)} counters stored, after {took})"
+        message = f"{failure.reason}: {failure.text} ({succeeded} of {len(counters)} counters stored, after {took})"
         if failure.reason is Reason.CANCELLED:
             return Level.WARNING, "cancelled", message, failed
         return Level.ERROR, "failed", message, failed

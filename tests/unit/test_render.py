@@ -391,6 +391,17 @@ def test_trouble_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_a_hint_is_shown_after_the_message() -> None:
+    """A failure shows as one line, and as one message in a document; what was stored of it is the same failure."""
+    failure = Failure(Reason.SQL, "no such column", "look at it")
+    stored = samples.view("debt", state=State.ERROR, failure=Failure(Reason.SQL, "no such column; look at it"))
+    outcome = CounterOutcome("debt", (stored, samples.view("debt")), 1, (failure,))
+    warmed = WarmupResult((JobOutcome("main", "r", (outcome,), 1.0, exit_code=3),), 3)
+    assert list(plain.problems(warmed)) == ["debt (all 2019/20): sql: no such column; look at it"]
+    (job,) = documents.document(warmed)["jobs"]
+    assert job["counters"][0]["errors"] == [{"reason": "sql", "message": "no such column; look at it"}]
+
+
 def test_quiet_is_silent_on_success_and_only_then(capsys: pytest.CaptureFixture[str]) -> None:
     """Cron mails nothing of a run that went well, and the trouble of one that did not."""
     assert render.show(samples.WARMUP, NO_OPTIONS, quiet=True) == 0

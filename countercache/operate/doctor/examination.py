@@ -61,6 +61,6 @@ def _database(name: str, reports: list[Report], commands: Commands) -> list[Find
     why = "none of its counters can be computed"
     for report in reports:
         if isinstance(report, Ended) and report.failure:
-            message, _, cure = report.failure.message.partition("; ")
-            found.append(Finding(f"database {name}", "server", Health.WRONG, message, why, cure))
+            failure = report.failure
+            found.append(Finding(f"database {name}", "server", Health.WRONG, failure.message, why, failure.hint))
     return found

@@ -107,7 +107,7 @@ def _failing(failed: Sequence[CellView], commands: Commands) -> Iterator[Finding
             found.setdefault(view.failure, []).append(view)
     why = "the site shows their last value, or none, until they are computed again"
     for failure, views in list(found.items())[:_SHOWN]:
-        seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.message}"
+        seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.text}"
         yield Finding(CELLS, "failing", Health.WRONG, seen, why, _cure(failure, views, commands))
     if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
         yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, commands.to_type("status"))

@@ -21,6 +21,7 @@ from countercache.command_line.options import ConfigPath, Counters, Debug, Json,
 from countercache.command_line.session import Session, entities, one_of, seconds
 from countercache.errors import EXIT_INTERRUPTED, CountercacheError, OutputClosed, OutputError, UsageError
 from countercache.model import suggested_commands
+from countercache.model.program import PROGRAM
 
 if TYPE_CHECKING:
     from countercache.model.results import (
@@ -48,7 +49,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415
 
-        print(render.PROGRAM, version(render.PROGRAM))  # noqa: T201 - the result of the command
+        print(PROGRAM, version(PROGRAM))  # noqa: T201 - the result of the command
         raise typer.Exit
 
 
@@ -325,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = int(app(list(arguments), prog_name=render.PROGRAM, standalone_mode=False, obj=session) or 0)
+        code = int(app(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=session) or 0)
         with render.writing():
             sys.stdout.flush()
     except KeyboardInterrupt:

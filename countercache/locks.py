@@ -15,7 +15,7 @@ import msgspec
 import redis
 
 from countercache.errors import LockHeld, RedisUnreachable
-from countercache.model.durations import duration_text
+from countercache.model.durations import whole_seconds_text
 from countercache.model.results import ClearedLock, ClearResult, LocksResult, LockView
 from countercache.model.states import Event, Lock, Owner, Reason, Verdict
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
@@ -197,7 +197,7 @@ def _unreadable(lock: Lock) -> Verdict:
 
 
 def _held(lock: Lock, now: float, commands: Commands) -> LockHeld:
-    end = f"; it ends in {_span(lock.deadline - now)} at the latest" if lock.deadline else ""
+    end = f"; it ends in {whole_seconds_text(lock.deadline - now)} at the latest" if lock.deadline else ""
     return LockHeld(
         f"the lock {lock.name} is held by {_holder(lock, now - lock.acquired)}{end}",
         lock=lock,
@@ -212,11 +212,7 @@ def _insist(lock: Lock, commands: Commands) -> str:
 def _holder(lock: Lock, age: float) -> str:
     if not lock.id:
         return "somebody unknown"
-    return f"{lock.owner.name} (pid {lock.owner.pid}) since {_span(age)}"
-
-
-def _span(duration: float) -> str:
-    return duration_text(max(0, round(duration)))
+    return f"{lock.owner.name} (pid {lock.owner.pid}) since {whole_seconds_text(age)}"
 
 
 def _pairs(flat: list[str]) -> dict[str, str]:

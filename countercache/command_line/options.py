@@ -17,6 +17,7 @@ from countercache import render
 from countercache.command_line.plain_typer import PlainCommand, PlainGroup
 from countercache.command_line.session import Session
 from countercache.errors import EXIT_USAGE, CountercacheError
+from countercache.model.program import PROGRAM
 
 Returned = TypeVar("Returned", bound=render.Result)
 
@@ -67,7 +68,7 @@ def bare(ctx: typer.Context) -> None:
 
 group = functools.partial(typer.Typer, cls=PlainGroup, invoke_without_command=True, callback=bare)
 app = typer.Typer(
-    name=render.PROGRAM,
+    name=PROGRAM,
     cls=PlainGroup,
     help="Totals for web sites: computed from the stack's own database under a guard, kept in Redis, never stuck.",
     epilog="Example: countercache warmup --timeout 5m",
@@ -106,8 +107,8 @@ def command(
         parent.command(
             name.rpartition(" ")[2],
             cls=PlainCommand,
-            epilog=f"Example: {render.PROGRAM} {example or name}",
-            context_settings={"auto_envvar_prefix": f"{render.PROGRAM} {name}".upper().replace(" ", "_")},
+            epilog=f"Example: {PROGRAM} {example or name}",
+            context_settings={"auto_envvar_prefix": f"{PROGRAM} {name}".upper().replace(" ", "_")},
         )(run)
         return function
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from countercache.errors import ConfigError, UsageError
+from countercache.model.program import PROGRAM
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Session:
     @property
     def typed(self) -> str:
         """The command line as it was typed."""
-        return shlex.join(["countercache", *self.arguments])
+        return shlex.join([PROGRAM, *self.arguments])
 
     def settings(self, counters: Sequence[str] = ()) -> Settings:
         """The configuration, found, loaded and checked. Raises `UsageError` for a counter that it does not have."""

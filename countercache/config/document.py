@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from countercache.errors import ConfigError
+from countercache.model.program import PROGRAM
 from countercache.model.redaction import quoted
 
 FILE_NAME = "countercache.toml"
@@ -91,8 +92,8 @@ def usual_places(cwd: Path) -> Iterator[Path]:
     import platformdirs  # noqa: PLC0415 - costs start-up time, and the first place usually has the file
 
     with suppress(RuntimeError):  # a user without a home
-        yield platformdirs.user_config_path("countercache") / FILE_NAME
-    yield platformdirs.site_config_path("countercache") / FILE_NAME
+        yield platformdirs.user_config_path(PROGRAM) / FILE_NAME
+    yield platformdirs.site_config_path(PROGRAM) / FILE_NAME
 
 
 def read(path: Path, shown_as: Path | None = None) -> Document:

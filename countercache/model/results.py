@@ -8,8 +8,8 @@ from typing import ClassVar
 import msgspec
 
 from countercache.errors import EXIT_FAILED, EXIT_OK, EXIT_PARTIAL
+from countercache.model.program import PROGRAM
 from countercache.model.states import Cell, CellId, Event, Failure, Lock, Progress, State, Verdict
-from countercache.model.suggested_commands import PROGRAM
 from countercache.settings import EMBEDDED
 
 

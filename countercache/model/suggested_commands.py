@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from countercache.model.key_text import spelled
-
-PROGRAM = "countercache"
+from countercache.model.program import PROGRAM
 
 
 class Commands(NamedTuple):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from countercache.errors import OutputClosed, OutputError
+from countercache.model.program import PROGRAM
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from countercache.render.log import Log
     from countercache.render.progress import Bars
 
-PROGRAM = "countercache"
 LOG_FORMATS = ("text", "json")
 
 

@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.segment import Segment
 from rich.text import Text
 
+from countercache.model.program import PROGRAM
 from countercache.model.results import CellView, StatusResult
 from countercache.model.states import Event, State
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
@@ -116,7 +117,7 @@ class Picture:
 
     def _title(self) -> RenderableType:
         if self.seen is None:
-            return Text("countercache", style="bold")
+            return Text(PROGRAM, style="bold")
         name = Text(text.escape(self.seen.status.namespace, 40), style="bold")
         return Flow([name, Text(_clock(self.seen.at), "dim"), *self._counts()])
 

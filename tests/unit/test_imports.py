@@ -185,7 +185,7 @@ def test_no_two_modules_have_one_name() -> None:
 def test_no_package_is_loaded_whole() -> None:
     """To import a module of a package loads no other of it: what an `__init__` needs it imports when it needs it."""
     wrong = [each.where for each in OURS if MODULES[each.module].name == "__init__.py" and each.at_start]
-    assert [each for each in wrong if not each.endswith("imports errors")] == []
+    assert [each for each in wrong if not each.endswith(("imports errors", "imports model.program"))] == []
 
 
 def test_imports_between_packages_run_one_way() -> None:

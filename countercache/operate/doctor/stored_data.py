@@ -12,7 +12,7 @@ import redis
 
 from countercache import locks
 from countercache.errors import RedisError
-from countercache.model.durations import duration_text
+from countercache.model.durations import whole_seconds_text
 from countercache.model.results import CellView, Finding, Health, LockView
 from countercache.model.states import Cell, CellId, Failure, Reason, State, Verdict
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
@@ -62,7 +62,7 @@ def _locks(found: Sequence[LockView], commands: Commands) -> Iterator[Finding]:
         yield Finding(LOCKS, "locks", Health.OK, "there is none: nothing is being computed", _STUCK)
     for view in found:
         name = view.lock.name
-        age = _span(view.age)
+        age = whole_seconds_text(view.age)
         match view.verdict:
             case Verdict.LIVE:
                 health, cure = Health.OK, ""
@@ -90,7 +90,7 @@ def _cells(views: Sequence[CellView], commands: Commands) -> Iterator[Finding]:
         yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if stale := [view for view in stale if not view.redefined]:
         oldest = max(view.age or 0.0 for view in stale)
-        seen = f"{_count(len(stale))} of {_named(stale)}, the oldest {_span(oldest)} old"
+        seen = f"{_count(len(stale))} of {_named(stale)}, the oldest {whole_seconds_text(oldest)} old"
         why = "they are past their fresh_for: no run has computed them, so look whether cron still starts one"
         yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if pending := by_state.get(State.PENDING):
@@ -222,7 +222,3 @@ def _listed(names: Iterable[str]) -> str:
 
 def _count(amount: int, what: str = "cell") -> str:
     return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"
-
-
-def _span(seconds: float) -> str:
-    return duration_text(round(seconds))

@@ -85,7 +85,7 @@ def warmup(
     due: Annotated[bool, Option("--due", help="Only cells that are stale, failed or not calculated yet.")] = False,
     wait: Annotated[
         str | None,
-        Option("--wait", metavar="DURATION", help="Wait so long for a lock that is held. Default: not at all."),
+        Option("--wait", metavar="DURATION", help="Wait up to DURATION for a held lock. Default: not at all."),
     ] = None,
     force: Annotated[bool, Option("--force", help="Also try what the circuit breaker puts off.")] = False,
     accept: Annotated[bool, Option("--accept", help="Store values that max_change would hold back.")] = False,
@@ -137,7 +137,8 @@ def status(
         bool, Option("--watch", "-w", help="Show them live, with runs and the last events, until q or Ctrl-C.")
     ] = False,
     interval: Annotated[
-        str | None, Option("--interval", metavar="DURATION", help="With --watch: between two looks. Default: 2s.")
+        str | None,
+        Option("--interval", metavar="DURATION", help="With --watch: between two readings. Default: 2s."),
     ] = None,
 ) -> "StatusResult":
     """Show values and states, and the runs in flight.

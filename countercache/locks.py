@@ -212,7 +212,7 @@ def _insist(lock: Lock, commands: Commands) -> str:
 def _holder(lock: Lock, age: float) -> str:
     if not lock.id:
         return "somebody unknown"
-    return f"{lock.owner.name} (pid {lock.owner.pid}) since {whole_seconds_text(age)}"
+    return f"{lock.owner.name} (pid {lock.owner.pid}) for {whole_seconds_text(age)}"
 
 
 def _pairs(flat: list[str]) -> dict[str, str]:

@@ -30,8 +30,8 @@ def events(
     run: Annotated[
         str | None, Option("--run", metavar="ID", help="Only of that run: its id, or how it begins.")
     ] = None,
-    since: Annotated[str | None, Option("--since", metavar="DURATION", help="Only of the last so long.")] = None,
-    limit: Annotated[str | None, Option("--limit", "-n", metavar="N", help="Only the newest so many.")] = None,
+    since: Annotated[str | None, Option("--since", metavar="DURATION", help="Only of the last DURATION.")] = None,
+    limit: Annotated[str | None, Option("--limit", "-n", metavar="N", help="Only the newest N.")] = None,
     follow: Annotated[
         bool, Option("--follow", "-f", help="Show the newest 10, then each as it comes, until Ctrl-C.")
     ] = False,

@@ -17,6 +17,7 @@ from countercache.errors import RedisError
 from countercache.model.results import Broken, ClearedLock, RecoverResult, WarmupResult
 from countercache.model.states import Category, Event, Failure, Level, State, Verdict
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.settings import Settings
 from countercache.store import cell_store, event_log
 from countercache.store.lock_owner import this_owner
@@ -121,7 +122,7 @@ def _found(seen: list[ClearedLock], again: tuple[str, ...]) -> str:
     cleared = [each.lock.name for each in seen if each.cleared]
     parts = [f"cleared the lock {name}" for name in cleared]
     if again:
-        parts.append(f"computing {len(again)} {'counter' if len(again) == 1 else 'counters'} again")
+        parts.append(f"computing {count(len(again), 'counter')} again")
     return "; ".join(parts)
 
 
@@ -129,7 +130,7 @@ def _became(seen: list[ClearedLock], warmed: WarmupResult | None) -> tuple[Level
     """How grave, what, and in words what became of it."""
     outcomes = [outcome for job in warmed.jobs for outcome in job.counters] if warmed else []
     failed = sum(bool(outcome.failures) for outcome in outcomes)
-    parts = [f"{len(outcomes) - failed} of {len(outcomes)} counters recovered"] if outcomes else []
+    parts = [f"{len(outcomes) - failed} of {count(len(outcomes), 'counter')} recovered"] if outcomes else []
     parts += [f"left the lock {each.lock.name} ({each.verdict})" for each in seen if not each.cleared]
     message = "; ".join(parts) or "all well"
     if warmed and warmed.exit_code and failed == len(outcomes):

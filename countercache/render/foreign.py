@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from countercache.model.key_text import spelled
+from countercache.model.wording import count
 from countercache.render import text
 from countercache.render.document_parts import Document, seconds
 
@@ -42,7 +43,7 @@ def preview(lock: ForeignLock, limit: int = PREVIEW) -> str:
     shown = spelled(lock.preview, limit)
     if lock.type == "string":
         return f"{shown} ({lock.size} bytes)" if lock.size > len(lock.preview) else shown
-    return shown or (text.count(lock.size, "item") if lock.size >= 0 else "")
+    return shown or (count(lock.size, "item") if lock.size >= 0 else "")
 
 
 def columns(lock: ForeignLock) -> list[str]:

@@ -15,6 +15,7 @@ from countercache.model.circuit_breaker import words
 from countercache.model.redaction import redact
 from countercache.model.states import Failure, Reason
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.render import foreign, repairs, text, toml
 from countercache.render.next_commands import next_commands
 from countercache.settings import EMBEDDED
@@ -132,7 +133,7 @@ def _(result: results.DoctorResult) -> Iterator[str]:
 @_lines.register
 def _(result: results.PlanResult) -> Iterator[str]:
     """SQL that can be run as it is: what it is for stands in comments."""
-    yield f"-- {text.count(len(result.cells), 'cell')}, {text.count(len(result.steps), 'query', 'queries')}"
+    yield f"-- {count(len(result.cells), 'cell')}, {count(len(result.steps), 'query', 'queries')}"
     for each in result.cells:
         yield "-- cell: " + "  ".join(map(text.escape, (each.counter, each.group, each.period)))
     for step in result.steps:
@@ -308,14 +309,14 @@ def _(result: results.CheckResult) -> Iterator[str]:
     failed = sum(not each.ok for each in result.checks)
     if failed:
         made = sum(not each.warning for each in result.checks)
-        yield f"{failed} of {text.count(made, 'check')} failed"
+        yield f"{failed} of {count(made, 'check')} failed"
 
 
 @_problems.register
 def _(result: results.DoctorResult) -> Iterator[str]:
     wrong = sum(each.health is results.Health.WRONG for each in result.findings)
     if wrong:
-        yield f"{wrong} of {text.count(len(result.findings), 'check')} failed"
+        yield f"{wrong} of {count(len(result.findings), 'check')} failed"
 
 
 @_problems.register

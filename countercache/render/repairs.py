@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from countercache.model.results import Accepted, AcceptResult, Broken, Pruned, PruneResult, RecoverResult
+from countercache.model.wording import count
 from countercache.render import text
 from countercache.render.document_parts import Document, cleared_lock, failure
 
@@ -43,7 +44,7 @@ def recover_lines(result: RecoverResult) -> Iterator[list[str]]:
         why = text.escape(lock.why, 1000)
         yield ["lock", text.escape(lock.lock.name), done, lock.verdict, text.owner(lock.lock), why]
     for each in result.broken:
-        cells = text.count(each.cells, "cell")
+        cells = count(each.cells, "cell")
         why = text.escape(each.left, 1000) or found(each)
         yield ["counter", text.escape(each.counter), outcome(result, each), text.escape(each.database), cells, why]
 
@@ -132,8 +133,8 @@ def prune_document(result: PruneResult) -> Document:
 def prune_summary(result: PruneResult) -> str:
     """How much, in one sentence."""
     removed = [each for each in result.cells if each.removed]
-    cells, keys = text.count(len(removed), "cell"), text.count(sum(len(each.keys) for each in removed), "published key")
-    what = f"{cells} and {keys}" + (f", {text.count(len(result.attempts), 'attempt')}" if result.attempts else "")
+    cells, keys = count(len(removed), "cell"), count(sum(len(each.keys) for each in removed), "published key")
+    what = f"{cells} and {keys}" + (f", {count(len(result.attempts), 'attempt')}" if result.attempts else "")
     return f"{what} would be removed; nothing was." if result.dry_run else f"Removed {what}."
 
 

@@ -20,6 +20,7 @@ from countercache.model import results
 from countercache.model.redaction import redact
 from countercache.model.states import Event, Level, Owner, State, Verdict
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.render import findings, foreign, log, plain, repairs, text
 from countercache.render.next_commands import next_commands
 from countercache.render.widgets import Column, CommandList, Flow, Grid, Runs, Uncut, sentence
@@ -125,9 +126,7 @@ def _foreign_locks(locks: Sequence[results.ForeignLock]) -> Iterator[RenderableT
     endless = [each for each in locks if each.ttl is None]
     if endless:
         yield Text("")
-        never = (
-            f"{text.count(len(endless), 'lock')} with no time to live: only the holder, or somebody by hand, removes"
-        )
+        never = f"{count(len(endless), 'lock')} with no time to live: only the holder, or somebody by hand, removes"
         yield sentence("!", "red", f"{never} {'it' if len(endless) == 1 else 'them'}")
 
 
@@ -229,8 +228,8 @@ def _(result: results.CheckResult) -> Iterator[RenderableType]:
         yield sentence(sign, style, line)
     warnings = sum(each.warning for each in result.checks)
     if all(each.ok for each in result.checks):
-        amount = text.count(len(result.checks) - warnings, "check")
-        said = f"{amount} passed, {text.count(warnings, 'warning')}." if warnings else f"{amount}, all well."
+        amount = count(len(result.checks) - warnings, "check")
+        said = f"{amount} passed, {count(warnings, 'warning')}." if warnings else f"{amount}, all well."
         yield Text(f"\n{said}", style="yellow" if warnings else "green")
 
 
@@ -251,7 +250,7 @@ def _(result: results.PlanResult) -> Iterator[RenderableType]:
     for step in result.steps:
         yield Text(f"\n{text.escape(step.database)}: {text.escape(step.purpose)}", style="bold cyan")
         yield Padding(Text("\n".join(map(text.escape, step.sql.strip().splitlines()))), (0, 0, 0, 2))
-    cells, queries = text.count(len(result.cells), "cell"), text.count(len(result.steps), "query", "queries")
+    cells, queries = count(len(result.cells), "cell"), count(len(result.steps), "query", "queries")
     yield Text(f"\n{cells} in {queries}; nothing was computed.")
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from countercache.model.redaction import redact
 from countercache.model.states import Category, State
+from countercache.model.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -197,11 +198,6 @@ def origin(event: Event) -> str:
         f"by {escape(event.by, LIMIT)}" if event.by else "",
     ]
     return ", ".join(part for part in parts if part)
-
-
-def count(amount: int, one: str, many: str = "") -> str:
-    """An amount with its noun: `1 cell`, `3 cells`."""
-    return f"{amount} {one if amount == 1 else many or one + 's'}"
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:

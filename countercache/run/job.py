@@ -47,6 +47,7 @@ from countercache.model.states import (
     storable,
 )
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.run.outcome import job_exit_code, run_ended
 from countercache.run.redis_cooldown import RETRY, Silence
 from countercache.run.supervisor import Ending, Worker
@@ -368,8 +369,7 @@ class Job:
 
 
 def _cells(finished: Finished) -> str:
-    count = sum(cell.rejected > 0 for cell in finished.cells if cell.value is not None)
-    return "1 cell" if count == 1 else f"{count} cells"
+    return count(sum(cell.rejected > 0 for cell in finished.cells if cell.value is not None), "cell")
 
 
 def _hold(counter: str, settings: CounterSettings, commands: Commands) -> cell_store.Hold | None:

@@ -16,6 +16,7 @@ from countercache.model.durations import whole_seconds_text
 from countercache.model.results import CellView, Finding, Health, LockView
 from countercache.model.states import Cell, CellId, Failure, Reason, State, Verdict
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.settings import PublishSettings, Settings
 from countercache.store import cell_store, event_log
 from countercache.store.publishing import keys_of
@@ -81,20 +82,20 @@ def _cells(views: Sequence[CellView], commands: Commands) -> Iterator[Finding]:
         by_state.setdefault(view.state, []).append(view)
     if good := len(by_state.get(State.READY, ())):
         why = "it is what the site shows"
-        yield Finding(CELLS, "ready", Health.OK, f"{good} of {_count(len(views))} have a fresh value", why)
+        yield Finding(CELLS, "ready", Health.OK, f"{good} of {count(len(views), 'cell')} have a fresh value", why)
     yield from _failing(by_state.get(State.ERROR, ()), commands)
     stale = by_state.get(State.STALE, ())
     if changed := [view for view in stale if view.redefined]:
-        seen = f"{_count(len(changed))} of {_named(changed)}: the configuration has changed since"
+        seen = f"{count(len(changed), 'cell')} of {_named(changed)}: the configuration has changed since"
         why = "the site shows what the counter was before"
         yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if stale := [view for view in stale if not view.redefined]:
         oldest = max(view.age or 0.0 for view in stale)
-        seen = f"{_count(len(stale))} of {_named(stale)}, the oldest {whole_seconds_text(oldest)} old"
+        seen = f"{count(len(stale), 'cell')} of {_named(stale)}, the oldest {whole_seconds_text(oldest)} old"
         why = "they are past their fresh_for: no run has computed them, so look whether cron still starts one"
         yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if pending := by_state.get(State.PENDING):
-        seen = f"{_count(len(pending))} of {_named(pending)}"
+        seen = f"{count(len(pending), 'cell')} of {_named(pending)}"
         why = "they were never tried, so the site has nothing to show"
         yield Finding(CELLS, "not calculated yet", Health.WARNING, seen, why, commands.to_type("warmup --due"))
 
@@ -107,7 +108,7 @@ def _failing(failed: Sequence[CellView], commands: Commands) -> Iterator[Finding
             found.setdefault(view.failure, []).append(view)
     why = "the site shows their last value, or none, until they are computed again"
     for failure, views in list(found.items())[:_SHOWN]:
-        seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.text}"
+        seen = f"{count(len(views), 'cell')} of {_named(views)}: {failure.reason}: {failure.text}"
         yield Finding(CELLS, "failing", Health.WRONG, seen, why, _cure(failure, views, commands))
     if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
         yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, commands.to_type("status"))
@@ -128,7 +129,9 @@ def _orphans(known: Iterable[CellId], configured: Iterable[CellId], commands: Co
     if not left:
         return Finding(CELLS, "orphans", Health.OK, "every stored cell is configured", why)
     names = _listed(dict.fromkeys(each.counter for each in left))
-    return Finding(CELLS, "orphans", Health.WARNING, f"{_count(len(left))} of {names}", why, commands.to_type("prune"))
+    return Finding(
+        CELLS, "orphans", Health.WARNING, f"{count(len(left), 'cell')} of {names}", why, commands.to_type("prune")
+    )
 
 
 def _published(
@@ -149,7 +152,7 @@ def _published(
         yield Finding(PUBLISHED, "keys", Health.UNKNOWN, error.message, _WHY["changed"], error.hint)
         return
     if expected and not wrong:
-        seen = f"{_count(len(expected), 'key')} with the value that was computed"
+        seen = f"{count(len(expected), 'key')} with the value that was computed"
         yield Finding(PUBLISHED, "keys", Health.OK, seen, "they are what the site reads")
     for problem, found in wrong.items():
         listed = _listed(dict.fromkeys(key for key, _ in found))
@@ -158,7 +161,7 @@ def _published(
             PUBLISHED,
             problem,
             Health.WRONG,
-            f"{_count(len(found), 'key')}: {listed}",
+            f"{count(len(found), 'key')}: {listed}",
             _WHY[problem],
             commands.to_type(f"warmup {again}"),
         )
@@ -218,7 +221,3 @@ def _listed(names: Iterable[str]) -> str:
     every = list(names)
     more = len(every) - _SHOWN
     return f"{', '.join(every[:_SHOWN])} and {more} more" if more > 0 else ", ".join(every)
-
-
-def _count(amount: int, what: str = "cell") -> str:
-    return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"

@@ -127,7 +127,7 @@ def warmup(settings: Settings, request: Request, observer: Observer) -> WarmupRe
     notes: tuple[str, ...] = ()
     shown = tuple(chain(*wanted.values()))
     try:
-        base.silence.check()
+        base.cooldown.check()
         views = cell_store.status(redis, keys, settings, shown).cells if shown else ()
     except RedisError as error:
         # How the jobs ended is known all the same.

@@ -1,6 +1,6 @@
 """The lock of a job: taken, renewed and released by its holder, listed and cleared by an operator.
 
-A lock changes only within Lua scripts, by the server's clock. The scripts are in `scripts/`.
+A lock changes only within Lua scripts, by the server's clock. The scripts are in `store/lua/`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One job of a run: what its worker reports becomes cells in Redis, under its lease, and its end becomes an outcome.
 
-A `Job` is a `Ward`. What the worker finished waits in `_pending` until a beat has written it: all that came at
+A `Job` is a `SupervisedJob`. What the worker finished waits in `_pending` until a tick has written it: all that came at
 once goes in one write, and what Redis did not take is tried again until the lease's own time is over, and no longer: a
 holder that cannot renew counts its lease from before it asked for it, and stops by itself.
 """
@@ -49,7 +49,7 @@ from countercache.model.states import (
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.model.wording import count
 from countercache.run.outcome import job_exit_code, run_ended
-from countercache.run.redis_cooldown import RETRY, Silence
+from countercache.run.redis_cooldown import RETRY, RedisCooldown
 from countercache.run.supervisor import Ending, Worker
 from countercache.run.value_formatting import display
 from countercache.settings import CounterSettings, Settings
@@ -98,7 +98,7 @@ class Base(msgspec.Struct, frozen=True):
     claims: Claims
     log: Callable[[Event], None] = locks.unheard
     commands: Commands = NO_OPTIONS
-    silence: Silence = msgspec.field(default_factory=Silence)
+    cooldown: RedisCooldown = msgspec.field(default_factory=RedisCooldown)
 
 
 class Job:
@@ -151,17 +151,17 @@ class Job:
             self.failure = Failure(Reason.WORKER, f"the worker process died ({how}) before it had ended")
             self._worker_done = True
 
-    def beat(self) -> float | None:
+    def tick(self) -> float | None:
         """Get the lock, store what has come, renew the lease: what is due. `None` when the lease is lost."""
         try:
-            self._base.silence.check()
+            self._base.cooldown.check()
             return self._acquire() if self.lease is None else self._tend(self.lease)
         except LockLost as lost:
             if time.monotonic() > self.deadline - SLACK:
                 return self.deadline
             self.failure = Failure(lost.reason, lost.message, lost.hint)
         except RedisUnreachable as error:
-            self._base.silence.note(error)
+            self._base.cooldown.note(error)
             if self.lease and self.lease.alive():
                 return min(time.monotonic() + RETRY, self.lease.until)
             if time.monotonic() > self.deadline - SLACK:
@@ -204,11 +204,11 @@ class Job:
         lost = ending is Ending.LOST and self.failure and self.failure.reason in (Reason.LOCK_LOST, Reason.CLEARED)
         for step in (self._mark_lost, self._leave) if lost else (self._store, self._fail_rest, self._leave):
             try:
-                self._base.silence.check()
+                self._base.cooldown.check()
                 step(self.lease)
             except CountercacheError as error:
                 if isinstance(error, RedisUnreachable):
-                    self._base.silence.note(error)
+                    self._base.cooldown.note(error)
                 # Nothing is stuck: the lease ends by itself, and cells without an end then read as abandoned.
                 self.failure = self.failure or Failure(Reason.REDIS, error.message, error.hint)
                 self._pending.clear()

@@ -1,4 +1,4 @@
-"""One picture of `status --watch`: what fits a screen of some size, the most pressing first.
+"""The screen of `status --watch`: what fits a screen of some size, the most pressing first.
 
 From top to bottom: how many cells are in each state, trouble with Redis, the cells, runs in flight, why cells failed,
 what to type, the last events, and the keys. Cells and events share what the others leave.
@@ -46,7 +46,7 @@ class Seen(msgspec.Struct, frozen=True):
     at: float
 
 
-class Picture:
+class WatchScreen:
     """What the screen shows. `seen` is `None` before the first reading; `problem` is why the last one failed."""
 
     def __init__(self, interval: float, commands: Commands = NO_OPTIONS) -> None:
@@ -56,7 +56,7 @@ class Picture:
         self.problem = ""
         self.first = 0
         self.page = 1
-        """How many cells the last picture had room for."""
+        """How many cells had room when it was last drawn for."""
 
     def scroll(self, amount: int) -> None:
         """Move the cells by so many rows."""

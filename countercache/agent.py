@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from countercache.config import loader
 from countercache.errors import ConfigError, LockHeld, RedisError
 from countercache.model.circuit_breaker import skipped_events
 from countercache.model.results import JobOutcome, Skip, WarmupResult
 from countercache.model.states import Event, Progress, State, configured_cells
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.suggestions import check_counters
 from countercache.run import worker_process
 from countercache.run.outcome import job_exit_code, run_exit_code, skipped_outcomes
 from countercache.run.supervisor import Guard
@@ -34,6 +35,7 @@ _DUE = (State.STALE, State.ERROR, State.PENDING)
 class Request(msgspec.Struct, frozen=True):
     """What one `warmup` was asked: counters (none: all), limits in seconds (`None`: as configured), whether to try what
     the circuit breaker puts off, whether to store values that would be held back, what to do when a lock is held.
+    `command` is what was typed, `commands` how the next ones are.
     """
 
     counters: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ class Request(msgspec.Struct, frozen=True):
     accept: bool = False
     ok_if_locked: bool = False
     command: str = ""
+    commands: Commands = NO_OPTIONS
 
 
 class Observer(Protocol):
@@ -65,7 +68,7 @@ class Observer(Protocol):
 
 def by_database(settings: Settings, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The counters to compute (none named: all), by their database. Raises `UsageError` for an unknown name."""
-    loader.check_counters(settings, names)
+    check_counters(settings, names)
     if not settings.counters:
         raise ConfigError("no counters are configured", hint="add a [counters.NAME] table, or try: countercache demo")
     jobs: dict[str, tuple[str, ...]] = {}
@@ -103,6 +106,7 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
             {id_: seen.cells[id_].label if id_ in seen.cells else id_.period for id_ in seen.ids if id_ in seen.known},
             Claims(settings.publish, configured_cells(settings, seen.known)),
             observer.event,
+            request.commands,
         )
         timeout, size = request.timeout or settings.agent.timeout, request.batch_size or settings.agent.batch_size
         jobs = {
@@ -123,7 +127,7 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
     notes: tuple[str, ...] = ()
     shown = tuple(chain(*wanted.values()))
     try:
-        base.silence.check()
+        base.cooldown.check()
         views = cell_store.status(redis, keys, settings, shown).cells if shown else ()
     except RedisError as error:
         # How the jobs ended is known all the same.

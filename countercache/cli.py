@@ -21,6 +21,7 @@ from countercache.command_line.options import ConfigPath, Counters, Debug, Json,
 from countercache.command_line.session import Session, entities, one_of, seconds
 from countercache.errors import EXIT_INTERRUPTED, CountercacheError, OutputClosed, OutputError, UsageError
 from countercache.model import suggested_commands
+from countercache.model.program import PROGRAM
 
 if TYPE_CHECKING:
     from countercache.model.results import (
@@ -48,7 +49,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415
 
-        print(render.PROGRAM, version(render.PROGRAM))  # noqa: T201 - the result of the command
+        print(PROGRAM, version(PROGRAM))  # noqa: T201 - the result of the command
         raise typer.Exit
 
 
@@ -84,7 +85,7 @@ def warmup(
     due: Annotated[bool, Option("--due", help="Only cells that are stale, failed or not calculated yet.")] = False,
     wait: Annotated[
         str | None,
-        Option("--wait", metavar="DURATION", help="Wait so long for a lock that is held. Default: not at all."),
+        Option("--wait", metavar="DURATION", help="Wait up to DURATION for a held lock. Default: not at all."),
     ] = None,
     force: Annotated[bool, Option("--force", help="Also try what the circuit breaker puts off.")] = False,
     accept: Annotated[bool, Option("--accept", help="Store values that max_change would hold back.")] = False,
@@ -117,6 +118,7 @@ def warmup(
         accept=accept,
         ok_if_locked=ok_if_locked,
         command=session.typed,
+        commands=session.commands,
     )
     settings = session.settings(request.counters)
     if dry_run:
@@ -135,7 +137,8 @@ def status(
         bool, Option("--watch", "-w", help="Show them live, with runs and the last events, until q or Ctrl-C.")
     ] = False,
     interval: Annotated[
-        str | None, Option("--interval", metavar="DURATION", help="With --watch: between two looks. Default: 2s.")
+        str | None,
+        Option("--interval", metavar="DURATION", help="With --watch: between two readings. Default: 2s."),
     ] = None,
 ) -> "StatusResult":
     """Show values and states, and the runs in flight.
@@ -179,7 +182,7 @@ def demo(
     session.config = Path(made.config)
     settings = session.settings()
     with render.observer() as observer:
-        warmed = agent.warmup(settings, agent.Request(command=session.typed), observer)
+        warmed = agent.warmup(settings, agent.Request(command=session.typed, commands=session.commands), observer)
     shown = cell_store.status(*session.redis(settings), settings)
     program = suggested_commands.program(os.environ.get("PATH", os.defpath))
     return DemoRun(made, warmed, shown, program, redact_url(settings.redis.url))
@@ -195,7 +198,7 @@ def doctor(session: Session) -> "DoctorResult":
     """
     from countercache.operate.doctor import examination  # noqa: PLC0415
 
-    return examination.examine(session.settings)
+    return examination.examine(session.settings, session.commands)
 
 
 @command(locks_app, "locks list")
@@ -255,6 +258,7 @@ def locks_clear(
         foreign=foreign,
         dry_run=dry_run,
         by=lock_owner.this_owner(session.typed),
+        commands=session.commands,
     )
 
 
@@ -323,7 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = int(app(list(arguments), prog_name=render.PROGRAM, standalone_mode=False, obj=session) or 0)
+        code = int(app(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=session) or 0)
         with render.writing():
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -332,8 +336,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - here ends what anything may raise
         code = fail(session, error)
-    finally:
-        suggested_commands.use()
     return code
 
 

@@ -1,6 +1,6 @@
 """The lock of a job: taken, renewed and released by its holder, listed and cleared by an operator.
 
-A lock changes only within Lua scripts, by the server's clock. The scripts are in `scripts/`.
+A lock changes only within Lua scripts, by the server's clock. The scripts are in `store/lua/`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import msgspec
 import redis
 
 from countercache.errors import LockHeld, RedisUnreachable
-from countercache.model.durations import duration_text
+from countercache.model.durations import whole_seconds_text
 from countercache.model.results import ClearedLock, ClearResult, LocksResult, LockView
 from countercache.model.states import Event, Lock, Owner, Reason, Verdict
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.store import redis_client
 from countercache.store.lease import Lease, attempt_record, lease_end, milliseconds, unheard
 from countercache.store.lock_owner import this_owner, verdict
-from countercache.store.lock_record import counters_text, lock_of, who
+from countercache.store.lock_record import counters_text, lock_of
 from countercache.store.redis_client import Keys, reach, seconds, wrapped
 
 __all__ = ["Lease", "acquire", "clear", "list_locks", "lock_of", "this_owner", "unheard"]
@@ -41,6 +41,7 @@ def acquire(
     lease: float,
     budget: float,
     log: Callable[[Event], None] = unheard,
+    commands: Commands = NO_OPTIONS,
 ) -> Lease:
     """Takes the lock `name` over `counters` for the run `id` (letters, digits and `-`).
 
@@ -58,7 +59,7 @@ def acquire(
         milliseconds(lease),
         milliseconds(budget),
         name,
-        who(owner),
+        owner.name,
         counters_text(counters),
         *(part for field, value in msgspec.structs.asdict(owner).items() for part in (field, value)),
         keys.keep,
@@ -70,13 +71,13 @@ def acquire(
         before = time.monotonic()
         answer = request()
     if answer[0] == "held":
-        raise _held(lock_of(keys, name, _pairs(answer[2]), answer[1]), seconds(answer[3]))
+        raise _held(lock_of(keys, name, _pairs(answer[2]), answer[1]), seconds(answer[3]), commands)
     granted = Lease(
         client=client,
         keys=keys,
         name=name,
         id=id,
-        who=who(owner),
+        who=owner.name,
         counters=counters,
         length=lease,
         fence=int(answer[1]),
@@ -98,7 +99,14 @@ def list_locks(client: redis.Redis, keys: Keys, found: Collection[str] | None = 
 
 
 def clear(
-    client: redis.Redis, keys: Keys, names: tuple[str, ...], *, force: bool, by: Owner, dry_run: bool = False
+    client: redis.Redis,
+    keys: Keys,
+    names: tuple[str, ...],
+    *,
+    force: bool,
+    by: Owner,
+    dry_run: bool = False,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearResult:
     """Deletes the locks `names` (names, ids or keys; none: all) whose holder is provably gone, or with `force` all.
 
@@ -110,19 +118,28 @@ def clear(
     wanted = [view for view in views if not names or words[view.lock.key] & set(names)]
     found = set().union(*(words[view.lock.key] for view in wanted))
     return ClearResult(
-        tuple(clear_listed(client, keys, view, force=force, by=by, dry_run=dry_run) for view in wanted),
+        tuple(
+            clear_listed(client, keys, view, force=force, by=by, dry_run=dry_run, commands=commands) for view in wanted
+        ),
         unknown=tuple(name for name in names if name not in found),
         dry_run=dry_run,
     )
 
 
 def clear_listed(
-    client: redis.Redis, keys: Keys, view: LockView, *, force: bool, by: Owner, dry_run: bool = False
+    client: redis.Redis,
+    keys: Keys,
+    view: LockView,
+    *,
+    force: bool,
+    by: Owner,
+    dry_run: bool = False,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearedLock:
     """Deletes one lock as `clear` does, if it is still the one that `view` shows."""
     lock = view.lock
     if not force and view.verdict is not Verdict.DEAD:
-        insist = f"`{_insist(lock)}` clears it all the same"
+        insist = f"`{_insist(lock, commands)}` clears it all the same"
         why = f"left, held by {_holder(lock, view.age)}: {view.why}; {insist}"
         return ClearedLock(lock, view.verdict, cleared=False, why=why)
     if dry_run:
@@ -131,11 +148,11 @@ def clear_listed(
     touched = (lock.key, keys.cleared(lock.id), keys.began, keys.events)
     dead = view.verdict is Verdict.DEAD
     attempts = attempt_record(Reason.ABANDONED, _ABANDONED) if dead else attempt_record(Reason.CLEARED)
-    answer = redis_client.run(client, "clear", touched, lock.id, lock.name, who(by), record, attempts, keys.keep)
+    answer = redis_client.run(client, "clear", touched, lock.id, lock.name, by.name, record, attempts, keys.keep)
     why = {
         "cleared": f"cleared: {view.why}",
         "missing": "it ended by itself meanwhile",
-        "taken": f"left: another run has taken it meanwhile; `{to_type('locks list')}` shows it",
+        "taken": f"left: another run has taken it meanwhile; `{commands.to_type('locks list')}` shows it",
     }[answer]
     return ClearedLock(lock, view.verdict, cleared=answer != "taken", why=why)
 
@@ -179,27 +196,23 @@ def _unreadable(lock: Lock) -> Verdict:
     return Verdict.NO_TTL if lock.ttl is None else Verdict.UNKNOWN
 
 
-def _held(lock: Lock, now: float) -> LockHeld:
-    end = f"; it ends in {_span(lock.deadline - now)} at the latest" if lock.deadline else ""
+def _held(lock: Lock, now: float, commands: Commands) -> LockHeld:
+    end = f"; it ends in {whole_seconds_text(lock.deadline - now)} at the latest" if lock.deadline else ""
     return LockHeld(
         f"the lock {lock.name} is held by {_holder(lock, now - lock.acquired)}{end}",
         lock=lock,
-        hint=f"`{to_type('locks list')}` shows it, `{_insist(lock)}` ends it",
+        hint=f"`{commands.to_type('locks list')}` shows it, `{_insist(lock, commands)}` ends it",
     )
 
 
-def _insist(lock: Lock) -> str:
-    return to_type(f"locks clear {shlex.quote(lock.name)} --force")
+def _insist(lock: Lock, commands: Commands) -> str:
+    return commands.to_type(f"locks clear {shlex.quote(lock.name)} --force")
 
 
 def _holder(lock: Lock, age: float) -> str:
     if not lock.id:
         return "somebody unknown"
-    return f"{who(lock.owner)} (pid {lock.owner.pid}) since {_span(age)}"
-
-
-def _span(duration: float) -> str:
-    return duration_text(max(0, round(duration)))
+    return f"{lock.owner.name} (pid {lock.owner.pid}) for {whole_seconds_text(age)}"
 
 
 def _pairs(flat: list[str]) -> dict[str, str]:

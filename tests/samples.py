@@ -211,7 +211,7 @@ LOCKS = LocksResult(
 CLEAR = ClearResult(
     (
         ClearedLock(lock("reporting"), Verdict.DEAD, cleared=True, why="cleared: its process 4242 is gone"),
-        ClearedLock(lock(), Verdict.LIVE, cleared=False, why="left, held by deploy@web1 (pid 4242) since 1m39s"),
+        ClearedLock(lock(), Verdict.LIVE, cleared=False, why="left, held by deploy@web1 (pid 4242) for 1m39s"),
     ),
     unknown=("mian",),
     foreign=(

@@ -67,12 +67,12 @@ def status(settings: Settings, counters: Sequence[str] = ()) -> StatusResult:
 
     Raises `UsageError` for a counter that does not exist, `RedisError` and `RedisUnreachable`.
     """
-    from countercache.config import loader  # noqa: PLC0415
+    from countercache.model.suggestions import check_counters  # noqa: PLC0415
     from countercache.store import cell_store  # noqa: PLC0415
     from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
 
     names = _names("counters", counters)
-    loader.check_counters(settings, names)
+    check_counters(settings, names)
     with open_redis(settings) as client:
         return cell_store.status(client, Keys(settings.namespace, settings.events.keep), settings, names)
 

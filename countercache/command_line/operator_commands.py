@@ -30,8 +30,8 @@ def events(
     run: Annotated[
         str | None, Option("--run", metavar="ID", help="Only of that run: its id, or how it begins.")
     ] = None,
-    since: Annotated[str | None, Option("--since", metavar="DURATION", help="Only of the last so long.")] = None,
-    limit: Annotated[str | None, Option("--limit", "-n", metavar="N", help="Only the newest so many.")] = None,
+    since: Annotated[str | None, Option("--since", metavar="DURATION", help="Only of the last DURATION.")] = None,
+    limit: Annotated[str | None, Option("--limit", "-n", metavar="N", help="Only the newest N.")] = None,
     follow: Annotated[
         bool, Option("--follow", "-f", help="Show the newest 10, then each as it comes, until Ctrl-C.")
     ] = False,
@@ -77,7 +77,7 @@ def recover(
     from countercache.operate import recovery  # noqa: PLC0415
 
     settings = session.settings()
-    request = recovery.Request(dry_run, seconds("--timeout", timeout), session.typed)
+    request = recovery.Request(dry_run, seconds("--timeout", timeout), session.typed, session.commands)
     with render.observer(shown=not dry_run, quiet=quiet) as observer:
         return recovery.recover(*session.redis(settings), settings, request, observer)
 
@@ -90,12 +90,12 @@ def accept(session: Session, counter: Counter) -> "AcceptResult":
     publishes it, as it was computed then. `warmup --accept` computes anew and holds nothing back.
     """
     from countercache.operate import acceptance as accepting  # noqa: PLC0415
-    from countercache.store import lock_owner, lock_record  # noqa: PLC0415
+    from countercache.store import lock_owner  # noqa: PLC0415
 
     settings = session.settings((counter,))
     client, keys = session.redis(settings)
-    by = lock_record.who(lock_owner.this_owner(session.typed))
-    return accepting.accept(client, keys, settings, counter, by=by, command=session.typed)
+    by = lock_owner.this_owner(session.typed).name
+    return accepting.accept(client, keys, settings, counter, by=by, command=session.typed, commands=session.commands)
 
 
 @command(app, "prune", "prune --dry-run")
@@ -108,8 +108,8 @@ def prune(session: Session, dry_run: DryRun = False, quiet: Quiet = False) -> "P
     """
     del quiet
     from countercache.operate import pruning  # noqa: PLC0415
-    from countercache.store import lock_owner, lock_record  # noqa: PLC0415
+    from countercache.store import lock_owner  # noqa: PLC0415
 
     settings = session.settings()
-    by = lock_record.who(lock_owner.this_owner(session.typed))
+    by = lock_owner.this_owner(session.typed).name
     return pruning.prune(*session.redis(settings), settings, by=by, dry_run=dry_run)

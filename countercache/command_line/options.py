@@ -17,8 +17,9 @@ from countercache import render
 from countercache.command_line.plain_typer import PlainCommand, PlainGroup
 from countercache.command_line.session import Session
 from countercache.errors import EXIT_USAGE, CountercacheError
+from countercache.model.program import PROGRAM
 
-Result = TypeVar("Result")
+Returned = TypeVar("Returned", bound=render.Result)
 
 
 def complete_counter(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -67,7 +68,7 @@ def bare(ctx: typer.Context) -> None:
 
 group = functools.partial(typer.Typer, cls=PlainGroup, invoke_without_command=True, callback=bare)
 app = typer.Typer(
-    name=render.PROGRAM,
+    name=PROGRAM,
     cls=PlainGroup,
     help="Totals for web sites: computed from the stack's own database under a guard, kept in Redis, never stuck.",
     epilog="Example: countercache warmup --timeout 5m",
@@ -80,10 +81,10 @@ app = typer.Typer(
 
 def command(
     parent: typer.Typer, name: str, example: str = ""
-) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
     """Make the command `name` ("locks list") of a function from a `Session` and options to a result."""
 
-    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
+    def decorate(function: Callable[..., Returned]) -> Callable[..., Returned]:
         def run(ctx: typer.Context, config: str | None, json: bool, debug: bool, **options: object) -> int:
             session: Session = ctx.obj
             if config and (session.config is None or _typed(ctx, "config")):
@@ -92,7 +93,13 @@ def command(
             session.debug |= debug
             result = function(session, **options)
             with render.writing():
-                return render.show(result, as_json=session.json, quiet=bool(options.get("quiet")), log=session.log)
+                return render.show(
+                    result,
+                    session.commands,
+                    as_json=session.json,
+                    quiet=bool(options.get("quiet")),
+                    log=session.log,
+                )
 
         run.__doc__ = function.__doc__
         run.__annotations__ = {}  # the signature says it all
@@ -100,8 +107,8 @@ def command(
         parent.command(
             name.rpartition(" ")[2],
             cls=PlainCommand,
-            epilog=f"Example: {render.PROGRAM} {example or name}",
-            context_settings={"auto_envvar_prefix": f"{render.PROGRAM} {name}".upper().replace(" ", "_")},
+            epilog=f"Example: {PROGRAM} {example or name}",
+            context_settings={"auto_envvar_prefix": f"{PROGRAM} {name}".upper().replace(" ", "_")},
         )(run)
         return function
 

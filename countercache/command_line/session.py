@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from countercache.errors import ConfigError, UsageError
+from countercache.model.program import PROGRAM
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -33,29 +35,29 @@ class Session:
     @property
     def typed(self) -> str:
         """The command line as it was typed."""
-        return shlex.join(["countercache", *self.arguments])
+        return shlex.join([PROGRAM, *self.arguments])
 
     def settings(self, counters: Sequence[str] = ()) -> Settings:
         """The configuration, found, loaded and checked. Raises `UsageError` for a counter that it does not have."""
         from countercache.config import loader  # noqa: PLC0415
-        from countercache.model import suggested_commands  # noqa: PLC0415
+        from countercache.model.suggestions import check_counters  # noqa: PLC0415
 
         settings = loader.load(self.config)
-        suggested_commands.use(*self._again())
-        loader.check_counters(settings, counters)
+        check_counters(settings, counters)
         return settings
 
-    def _again(self) -> tuple[str, ...]:
-        """What the next command needs to find the same configuration: nothing, where it need not be named."""
+    @property
+    def commands(self) -> Commands:
+        """How the next commands are typed: with the configuration's name, unless they find the same without it."""
+        if self.config is None:
+            return NO_OPTIONS
         from countercache.config import document  # noqa: PLC0415
 
-        if self.config is None:
-            return ()
         with suppress(ConfigError, OSError):  # what the environment names is not there, or this directory is gone
             found = document.find(None, os.environ, Path.cwd())
             if found and found.resolve() == self.config.resolve():
-                return ()
-        return "--config", str(self.config)
+                return NO_OPTIONS
+        return Commands(("--config", str(self.config)))
 
     def redis(self, settings: Settings) -> tuple[Redis, Keys]:
         """A client of the configured Redis, and the names of our keys there."""

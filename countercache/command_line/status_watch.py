@@ -31,4 +31,4 @@ def show(session: Session, counters: Sequence[str], interval: float | None) -> i
         status = cell_store.status(client, keys, settings, counters)
         return Seen(status, event_log.read(client, keys, MOST_EVENTS), time.time())
 
-    return watch.watch(screen, read, interval or INTERVAL)
+    return watch.watch(screen, read, interval or INTERVAL, session.commands)

@@ -10,14 +10,14 @@ from typing import TypeVar
 import msgspec
 
 from countercache.compute.formula import EXACT, Name, evaluate, plain, quotient
-from countercache.compute.partial_sums import CompleteTotals, Known, Parts, Spread, Totals
-from countercache.compute.plan import LISTED, Group, Plan, Spec, bits_of, configured_cells, no_period
+from countercache.compute.partial_sums import CompleteTotals, EntityStats, Known, PartialSums, Totals
+from countercache.compute.plan import LISTED, Group, Plan, Spec, bits_of, no_period
 from countercache.compute.rejections import Rejection, rejected_message
-from countercache.model.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason
+from countercache.model.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason, cells_of
 from countercache.model.table import Key
 from countercache.settings import Aggregate, Missing, Over
 
-_Part = TypeVar("_Part", Totals, CompleteTotals, Spread, Rejection)
+_Part = TypeVar("_Part", Totals, CompleteTotals, EntityStats, Rejection)
 
 
 class _NoValueError(Exception):
@@ -39,10 +39,10 @@ _Span = tuple[Key, ...]
 """The periods that a cell is over: one, or all."""
 
 
-class Fold:
+class Aggregation:
     """Makes the cells of a plan from the parts."""
 
-    def __init__(self, plan: Plan, known: Known, parts: Parts) -> None:
+    def __init__(self, plan: Plan, known: Known, parts: PartialSums) -> None:
         self._plan = plan
         self._known = known
         self._labels = {period.key: period.label for period in known.periods}
@@ -52,7 +52,7 @@ class Fold:
         groups = {group.bit: group.name for group in plan.groups if group.name != LISTED}
         self._totals = _by_group(parts.totals, groups, Totals())
         self._completes = _by_group(parts.completes, groups, CompleteTotals())
-        self._spreads = _by_group(parts.spreads, groups, Spread())
+        self._entity_stats = _by_group(parts.spreads, groups, EntityStats())
         self._rejections = _by_group(known.rejections, groups, Rejection())
 
     def cells(self, counter: str, duration: float) -> Iterator[Computed]:
@@ -60,7 +60,7 @@ class Fold:
         settings = self._plan.wanted[counter]
         present = [self._labels[key] for key in self._present]
         reserved = sorted({ALL, LATEST, EACH}.intersection(present)) if settings.periods == EACH else []
-        for cell in configured_cells(counter, settings, present):
+        for cell in cells_of(counter, settings, present):
             if reserved and self._plan.settings.period is not None:
                 message = f'a period is called "{reserved[0]}", which has a meaning of its own; give it another name'
                 yield Computed(cell, cell.period, duration=duration, failure=Failure(Reason.CONFIG, message))
@@ -69,7 +69,7 @@ class Fold:
 
     def _check_group(self, group: str) -> None:
         if failure := self._known.failures.get(group):
-            raise _NoValueError(failure.reason, failure.message)
+            raise _NoValueError(failure.reason, failure.text)
 
     def _cell(self, cell: CellId, duration: float, *, compare: bool) -> Computed:
         label = cell.period
@@ -155,7 +155,7 @@ class Fold:
                 value, failure = values[name.name].value, values[name.name].failure
                 if value is None:
                     reason = failure.reason if failure else Reason.NO_FIGURES
-                    raise _NoValueError(reason, f'"{name.name}" has no value: {failure.message if failure else ""}')
+                    raise _NoValueError(reason, f'"{name.name}" has no value: {failure.text if failure else ""}')
                 return value
             if not figures[name.name] and not name.zero:
                 raise _NoValueError(Reason.NO_FIGURES, self._no_figures(spec, name.name, group, span))
@@ -178,47 +178,47 @@ class Fold:
         return f'"{field}" has no figures{self._in(group, span)}'
 
     def _over_entities(self, spec: Spec, group: str, span: _Span) -> Outcome:
-        spread = self._spread(spec, group, span)
-        undefined = spread.complete - spread.count
+        stats = self._stats(spec, group, span)
+        undefined = stats.complete - stats.count
         failure: Failure | None = None
         place = self._in(group, span)
-        if spread.lacking:
+        if stats.lacking:
             example = (
-                "" if spread.example is None else f", such as {self._known.names.get(spread.example, spread.example)!s}"
+                "" if stats.example is None else f", such as {self._known.names.get(stats.example, stats.example)!s}"
             )
-            lack = f"{spread.lacking} of {spread.rows} entities {'lacks' if spread.lacking == 1 else 'lack'}"
+            lack = f"{stats.lacking} of {stats.rows} entities {'lacks' if stats.lacking == 1 else 'lack'}"
             fields = " or ".join(sorted(spec.strict))
             failure = Failure(Reason.MISSING, f"{lack} a figure of {fields}{place}{example}")
-        elif undefined and (spec.missing is Missing.FAIL or not spread.count):
+        elif undefined and (spec.missing is Missing.FAIL or not stats.count):
             entities = "1 entity" if undefined == 1 else f"{undefined} entities"
             failure = Failure(Reason.DIVISION_BY_ZERO, f"the formula divides by zero for {entities}{place}")
-        elif not spread.count:
+        elif not stats.count:
             what = f'the figures that "{spec.name}" needs' if len(spec.fields) > 1 else f'figures of "{spec.fields[0]}"'
             failure = Failure(Reason.NO_FIGURES, f"no entity has {what}{place}")
-        value = None if failure else _aggregate(spec.aggregate, spread)
-        return Outcome(value, failure, spread.count, self._count_rejected(spec, group, span))
+        value = None if failure else _aggregate(spec.aggregate, stats)
+        return Outcome(value, failure, stats.count, self._count_rejected(spec, group, span))
 
-    def _spread(self, spec: Spec, group: str, span: _Span) -> Spread:
-        """The spread over the periods; entities without any figure count where the fields' rules say so."""
-        spread = Spread()
+    def _stats(self, spec: Spec, group: str, span: _Span) -> EntityStats:
+        """The statistics over the periods; entities without any figure count where the fields' rules say so."""
+        stats = EntityStats()
         for period in span:
-            part = self._spreads[group, period, spec.name]
-            spread += part
+            part = self._entity_stats[group, period, spec.name]
+            stats += part
             if spec.strict or spec.optional == frozenset(spec.fields):
-                spread += self._absent(spec, max(0, self._known.sizes.get(group, 0) - part.rows))
-        return spread
+                stats += self._absent(spec, max(0, self._known.sizes.get(group, 0) - part.rows))
+        return stats
 
-    def _absent(self, spec: Spec, count: int) -> Spread:
+    def _absent(self, spec: Spec, count: int) -> EntityStats:
         """What entities without any figure add: each the formula of zeros, or one that lacks its fields."""
         if spec.strict or not count:
-            return Spread(rows=count, lacking=count)
+            return EntityStats(rows=count, lacking=count)
         try:
             value = evaluate(spec.node, lambda _: Decimal(0))
         except ZeroDivisionError:
-            return Spread(complete=count, rows=count)
+            return EntityStats(complete=count, rows=count)
         if value is None:
-            return Spread(rows=count)
-        return Spread(count, EXACT.multiply(value, Decimal(count)), value, value, count, count)
+            return EntityStats(rows=count)
+        return EntityStats(count, EXACT.multiply(value, Decimal(count)), value, value, count, count)
 
     def _count_rejected(self, spec: Spec, group: str, span: _Span) -> int:
         fields = {field for used in self._plan.used(spec.name) for field in used.fields}
@@ -276,18 +276,18 @@ def group_sizes(groups: Sequence[Group], sizes: Mapping[int, int]) -> dict[str, 
     return found | {ALL: sum(sizes.values())}
 
 
-def _aggregate(aggregate: Aggregate, spread: Spread) -> Decimal | None:
+def _aggregate(aggregate: Aggregate, stats: EntityStats) -> Decimal | None:
     match aggregate:
         case Aggregate.SUM:
-            return spread.total
+            return stats.total
         case Aggregate.AVG:
-            return quotient(spread.total, Decimal(spread.count))
+            return quotient(stats.total, Decimal(stats.count))
         case Aggregate.MIN:
-            return spread.low
+            return stats.low
         case Aggregate.MAX:
-            return spread.high
+            return stats.high
         case Aggregate.COUNT:
-            return Decimal(spread.count)
+            return Decimal(stats.count)
 
 
 def _change(value: Decimal | None, previous: Decimal | None, *, points: bool) -> Decimal | None:
@@ -296,3 +296,7 @@ def _change(value: Decimal | None, previous: Decimal | None, *, points: bool) ->
         return None
     difference = EXACT.multiply(EXACT.subtract(value, previous), Decimal(100))
     return EXACT.plus(quotient(difference, Decimal(1) if points else previous.copy_abs(), 1))  # plus turns -0 into 0
+
+
+Fold = Aggregation
+"""What `worker` calls it."""

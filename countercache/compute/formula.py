@@ -12,7 +12,6 @@ quotient is rounded to 30 decimal places, half away from zero: here and in SQL (
 from __future__ import annotations
 
 import decimal
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
@@ -21,6 +20,7 @@ from functools import lru_cache
 import msgspec
 
 from countercache.errors import FormulaError
+from countercache.model import suggestions
 
 PLACES = 30
 """Decimal places of a quotient."""
@@ -173,13 +173,16 @@ def plain(value: Decimal) -> Decimal:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """A hint that names what `name` may have been meant to be; empty where nothing is near."""
-    if "-" in name:
-        for cut in (match.start() for match in re.finditer("-", name)):
-            left, right = name[:cut], name[cut + 1 :]
-            if _operand(left, known) and _operand(right, known):
-                return f'to subtract, put spaces around the minus: "{left} - {right}"'
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f'did you mean "{found[0]}"?' if found else ""
+    return subtraction(name, known) or suggestions.nearest(name, known)
+
+
+def subtraction(name: str, known: Collection[str]) -> str:
+    """A hint on spaces, where `name` is two that are known with a minus between them."""
+    for cut in (match.start() for match in re.finditer("-", name)):
+        left, right = name[:cut], name[cut + 1 :]
+        if _operand(left, known) and _operand(right, known):
+            return f'to subtract, put spaces around the minus: "{left} - {right}"'
+    return ""
 
 
 def some(names: Collection[str], most: int = 20) -> str:

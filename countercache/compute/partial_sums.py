@@ -40,7 +40,7 @@ class CompleteTotals(msgspec.Struct, frozen=True):
         return CompleteTotals(self.entities + other.entities, totals)
 
 
-class Spread(msgspec.Struct, frozen=True):
+class EntityStats(msgspec.Struct, frozen=True):
     """Of some entities' results: how many there are, their sum, the least and the greatest.
 
     `complete` entities have figures of every field that is required (a division by zero leaves some of them without a
@@ -57,8 +57,8 @@ class Spread(msgspec.Struct, frozen=True):
     lacking: int = 0
     example: Key | None = None
 
-    def __add__(self, other: Spread) -> Spread:
-        return Spread(
+    def __add__(self, other: EntityStats) -> EntityStats:
+        return EntityStats(
             self.count + other.count,
             EXACT.add(self.total, other.total),
             _pick(min, self.low, other.low),
@@ -70,7 +70,7 @@ class Spread(msgspec.Struct, frozen=True):
         )
 
 
-class Parts:
+class PartialSums:
     """What the passes found, by raw period and mask; batches and passes add to it.
 
     `present` are the periods that have values; `any_rejected` tells whether any value was rejected.
@@ -79,7 +79,7 @@ class Parts:
     def __init__(self) -> None:
         self.totals: defaultdict[tuple[Key, str, int], Totals] = defaultdict(Totals)
         self.completes: defaultdict[tuple[Key, str, int], CompleteTotals] = defaultdict(CompleteTotals)
-        self.spreads: defaultdict[tuple[Key, str, int], Spread] = defaultdict(Spread)
+        self.spreads: defaultdict[tuple[Key, str, int], EntityStats] = defaultdict(EntityStats)
         self.present: set[Key] = set()
         self.any_rejected = False
 
@@ -90,14 +90,14 @@ class Parts:
             self.present.add(period)
         self.any_rejected |= part.rejected > 0
 
-    def add(self, other: Parts) -> None:
+    def add(self, other: PartialSums) -> None:
         """Take what another query found."""
         for place, part in other.totals.items():
             self.totals[place] += part
         for place, complete in other.completes.items():
             self.completes[place] += complete
-        for place, spread in other.spreads.items():
-            self.spreads[place] += spread
+        for place, stats in other.spreads.items():
+            self.spreads[place] += stats
         self.present |= other.present
         self.any_rejected |= other.any_rejected
 
@@ -108,6 +108,11 @@ class Parts:
             before = found.get((period, field), Count())
             found[period, field] = Count(before.figures + part.figures, before.rejected + part.rejected)
         return found
+
+
+Parts = PartialSums
+Spread = EntityStats
+"""What `worker` calls them."""
 
 
 class Known(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from countercache.compute.formula import Name, Node, names, nearest, parse, size, some, substitute
 from countercache.errors import ConfigError, FormulaError
-from countercache.model.states import ALL, EACH, LATEST, CellId, Failure, Reason
+from countercache.model.states import ALL, EACH, LATEST, Failure, Reason, cells_of
 from countercache.model.table import Key
 from countercache.settings import (
     Aggregate,
@@ -26,6 +26,9 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
+
+configured_cells = cells_of
+"""What `worker.checks` calls it."""
 
 MAX_NODES = 10_000
 MAX_DEPTH = 150
@@ -176,7 +179,7 @@ def make_plan(
         try:
             specs |= resolver.specs(counter)
         except ConfigError as error:
-            failures[counter] = Failure(Reason.CONFIG, str(error))
+            failures[counter] = Failure(Reason.CONFIG, error.message, error.hint)
     wanted = {counter: settings.counters[counter] for counter in counters}
     groups = _groups(settings, [wanted[name] for name in counters if name not in failures], strangers=strangers)
     plan = Plan(source, settings.sources[source], wanted, specs, failures, groups)
@@ -215,14 +218,6 @@ def no_period(label: str, periods: Sequence[Period]) -> str:
     return (
         f'there is no period "{label}"; there {"is" if len(newest) == 1 else "are"} {more}{", ".join(newest) or "none"}'
     )
-
-
-def configured_cells(name: str, counter: CounterSettings, labels_: Sequence[str] | None) -> list[CellId]:
-    """The cells of a counter; `each` is each of the labels, or itself while they are not known (`None`)."""
-    periods: Sequence[str] = counter.periods
-    if counter.periods == EACH:
-        periods = (EACH,) if labels_ is None else labels_
-    return [CellId(name, group, period) for group in counter.groups for period in periods]
 
 
 def _formulas(settings: Settings, source: str) -> dict[str, CounterSettings]:

@@ -11,12 +11,13 @@ from typing import Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from countercache.config import schema
-from countercache.config.document import Document, Key, dotted, nearest
+from countercache.config.document import Document, Key, dotted
 from countercache.errors import UsageError
 from countercache.model.durations import duration
 from countercache.model.percent import percent
 from countercache.model.redaction import shown
 from countercache.model.states import ALL
+from countercache.model.suggestions import nearest_or_all
 from countercache.settings import CounterSettings, Duration, Percent, Settings
 
 NEVER = "never"
@@ -55,7 +56,7 @@ def _table(document: Document, key: Key, cls: type[Struct], data: object) -> Str
     fields = schema.fields(cls)
     for name in data:
         if name not in fields:
-            raise document.error((*key, name), "unknown key", hint=nearest(name, fields))
+            raise document.error((*key, name), "unknown key", hint=nearest_or_all(name, fields))
     values = {
         name: _value(document, (*key, name), schema.key_type(cls, name, data), value) for name, value in data.items()
     }

@@ -10,7 +10,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from typing import Any
 import msgspec
 
 from countercache.errors import ConfigError
-from countercache.model.redaction import quoted, shown
+from countercache.model.program import PROGRAM
+from countercache.model.redaction import quoted
 
 FILE_NAME = "countercache.toml"
 Key = tuple[str, ...]
@@ -58,22 +58,6 @@ def dotted(key: Iterable[str]) -> str:
     return ".".join(part if _BARE.fullmatch(part) else quoted(part) for part in key)
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """What to do about a wrong name: the nearest right one, or the list of them when nothing is near."""
-    known = sorted(names)
-    folded = {fold(each): each for each in known}
-    if close := get_close_matches(fold(name), folded, n=1, cutoff=0.6):
-        return f"did you mean {shown(folded[close[0]])}?"
-    if not known:
-        return "there is none"
-    return f"there is {', '.join(map(shown, known[:12]))}{', …' if len(known) > 12 else ''}"
-
-
-def fold(name: str) -> str:
-    """A name as it is compared with an environment variable's part."""
-    return name.lower().replace("-", "_")
-
-
 def find(given: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
     """The configuration file: the one given, `$COUNTERCACHE_CONFIG`, else the first found of the usual places.
 
@@ -108,8 +92,8 @@ def usual_places(cwd: Path) -> Iterator[Path]:
     import platformdirs  # noqa: PLC0415 - costs start-up time, and the first place usually has the file
 
     with suppress(RuntimeError):  # a user without a home
-        yield platformdirs.user_config_path("countercache") / FILE_NAME
-    yield platformdirs.site_config_path("countercache") / FILE_NAME
+        yield platformdirs.user_config_path(PROGRAM) / FILE_NAME
+    yield platformdirs.site_config_path(PROGRAM) / FILE_NAME
 
 
 def read(path: Path, shown_as: Path | None = None) -> Document:

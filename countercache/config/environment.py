@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from countercache.config import schema
-from countercache.config.document import Document, Key, dotted, fold, nearest
+from countercache.config.document import Document, Key, dotted
 from countercache.errors import ConfigError
 from countercache.model.redaction import shown
+from countercache.model.suggestions import fold, nearest_or_all
 from countercache.settings import Settings
 
 PREFIX = "COUNTERCACHE_"
@@ -94,7 +95,7 @@ def _key(variable: str, data: Mapping[str, Any]) -> Key:
             raise ConfigError(f"environment {variable} could be {' or '.join(map(shown, same))}", hint="rename one")
         if not same and names:
             problem = f"there is no {shown(part.lower())} in {dotted(key)}" if key else "there is no such table"
-            raise ConfigError(f"environment {variable} is no setting: {problem}", hint=nearest(part, names))
+            raise ConfigError(f"environment {variable} is no setting: {problem}", hint=nearest_or_all(part, names))
         name = same[0] if same else part.lower()
         key = (*key, name)
         type_ = _table_type(schema.key_type(cls, name, table) if cls else schema.item_type(type_))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
 from countercache.config import conversion, document, environment, schema, validation
-from countercache.errors import ConfigError, UsageError
+from countercache.errors import ConfigError
 from countercache.model.durations import duration, duration_text
 from countercache.model.percent import percent_text
 from countercache.model.redaction import redact_url
 from countercache.settings import EMBEDDED, CounterSettings, Duration, Percent, Settings
 
-__all__ = ["EMBEDDED", "check_counters", "duration", "duration_text", "load", "redact_url", "show"]
+__all__ = ["EMBEDDED", "duration", "duration_text", "load", "redact_url", "show"]
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, *, cwd: Path | None = None) -> Settings:
@@ -38,13 +38,6 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, *, c
     settings = conversion.settings_of(raw)
     validation.check(settings, raw)
     return settings
-
-
-def check_counters(settings: Settings, names: Iterable[str]) -> None:
-    """Raises `UsageError` for a counter that does not exist."""
-    for name in names:
-        if name not in settings.counters:
-            raise UsageError(f"no counter is called {name!r}", hint=document.nearest(name, settings.counters))
 
 
 def _here() -> Path:

@@ -12,13 +12,14 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from countercache.config.document import Document, Key, nearest
+from countercache.config.document import Document, Key
 from countercache.config.publish_validation import check_publish
 from countercache.errors import FormulaError
 from countercache.model.durations import duration_text
 from countercache.model.percent import percent_text
 from countercache.model.redaction import shown
 from countercache.model.states import ALL, EACH
+from countercache.model.suggestions import nearest_or_all
 from countercache.settings import (
     EMBEDDED,
     CounterSettings,
@@ -144,7 +145,7 @@ def _known(name: str, key: Key, kind: str, names: Iterable[str], document: Docum
     """Raise when the name that `key` gives is none of `names`."""
     names = list(names)
     if name not in names:
-        hint = "; ".join(part for part in (nearest(name, names), extra) if part)
+        hint = "; ".join(part for part in (nearest_or_all(name, names), extra) if part)
         raise document.error(key, f"there is no {kind} {shown(name)}", hint=hint)
 
 
@@ -244,7 +245,9 @@ def _sql_counter(counter: CounterSettings, key: Key, settings: Settings, documen
     if not (counter.sql or "").strip():
         raise document.error((*key, "sql"), "is empty", hint="give a query that returns one number")
     if counter.database is None:
-        hint = nearest("", settings.databases) if settings.databases else "add [databases.main] or set DATABASE_URL"
+        hint = "add [databases.main] or set DATABASE_URL"
+        if settings.databases:
+            hint = nearest_or_all("", settings.databases)
         raise document.error(key, '"database" is missing', hint=hint)
     _database(counter.database, (*key, "database"), settings, document)
 
@@ -325,7 +328,7 @@ def _formula(text: str, key: Key, source: SourceSettings, settings: Settings, do
     known = [*source.fields, *counters]
     for name in formula.names(node):
         if name.name not in known:
-            hint = formula.nearest(name.name, known) or nearest(name.name, known)
+            hint = formula.subtraction(name.name, known) or nearest_or_all(name.name, known)
             raise document.error(key, f"there is no field or counter {shown(name.name)}", hint=hint)
 
 

@@ -211,7 +211,7 @@ FRAMEWORKS = (
 )
 
 
-class Sieve:
+class KeyFilter:
     """Which keys may be locks, by their names alone: fast, since every key of the server goes through it."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:

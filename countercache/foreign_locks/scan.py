@@ -17,13 +17,13 @@ import redis
 
 from countercache import locks
 from countercache.errors import UsageError
-from countercache.foreign_locks.frameworks import CONFIGURED, LONGEST, Found, Sample, Sieve
+from countercache.foreign_locks.frameworks import CONFIGURED, LONGEST, Found, KeyFilter, Sample
 from countercache.foreign_locks.globs import matcher
 from countercache.model.key_text import meant, spelled
 from countercache.model.results import ClearedForeign, ClearResult, ForeignLock, LocksResult
 from countercache.model.states import Owner
-from countercache.model.suggested_commands import to_type
-from countercache.store import lock_record, redis_client
+from countercache.model.suggested_commands import NO_OPTIONS, Commands, clear_foreign
+from countercache.store import redis_client
 from countercache.store.redis_client import Keys, wrapped
 
 UNRECOGNISED = "unrecognised"
@@ -49,7 +49,7 @@ def survey(
     pass of their own where that one had to be broken off. Changes nothing.
     """
     with redis_client.binary(client) as raw, wrapped(client):
-        search = _Search(raw, keys, Sieve(patterns), glob)
+        search = _Search(raw, keys, KeyFilter(patterns), glob)
         others = search.locks() if foreign else {}
         ours = search.ours if foreign and not search.stopped else search.own_keys()
     own = locks.list_locks(client, keys, {key.decode(errors="backslashreplace") for key in ours})
@@ -60,10 +60,10 @@ def survey(
 class _Search:
     """One pass over the keys of the server."""
 
-    def __init__(self, raw: redis.Redis, keys: Keys, sieve: Sieve, glob: str | None) -> None:
+    def __init__(self, raw: redis.Redis, keys: Keys, key_filter: KeyFilter, glob: str | None) -> None:
         self.raw = raw
         self.keys = keys
-        self.sieve = sieve
+        self.key_filter = key_filter
         self.glob = b"*" if glob is None else glob.encode(errors="surrogateescape")
         self.now = _now(raw)
         self.ours: list[bytes] = []
@@ -75,7 +75,7 @@ class _Search:
         """The locks of the web stack."""
         found = {}
         for sample in self.samples():
-            lock = self.sieve.recognise(sample)
+            lock = self.key_filter.recognise(sample)
             if lock:
                 found[sample.key] = _lock(sample, lock)
         return found
@@ -89,7 +89,7 @@ class _Search:
         """What is read of the keys that may be locks by their names."""
         names = self._names()
         while some := list(islice(names, _LOOKS)):
-            for key, seen in zip(some, _look(self.raw, some), strict=True):
+            for key, seen in zip(some, _inspect(self.raw, some), strict=True):
                 if isinstance(seen, redis.ResponseError):
                     self.unread += 1
                     self.refusal = str(seen)
@@ -102,7 +102,7 @@ class _Search:
         cursor = 0
         while not self.stopped:
             cursor, batch = cast("Any", self.raw.scan(cursor, match=self.glob, count=_BATCH))
-            for key, vague in self.sieve.candidates(batch):
+            for key, vague in self.key_filter.candidates(batch):
                 self.vague += vague
                 self.plain += not vague
                 if key.startswith(_OURS):
@@ -137,6 +137,7 @@ def clear(
     foreign: bool,
     dry_run: bool,
     by: Owner,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearResult:
     """Clears our own locks as `locks.clear` does, and those of the web stack that are named by their exact key.
 
@@ -147,18 +148,20 @@ def clear(
         raise UsageError(
             "--foreign clears no lock that is not named", hint="give its exact key, as `locks list` shows it"
         )
-    own = locks.clear(client, keys, names, force=force, by=by, dry_run=dry_run)
+    own = locks.clear(client, keys, names, force=force, by=by, dry_run=dry_run, commands=commands)
     if not own.unknown:
         return own
     with redis_client.binary(client) as raw, wrapped(client):
-        seen = {name: tuple(_seen(raw, Sieve(patterns), name)) for name in own.unknown}
+        seen = {name: tuple(_seen(raw, KeyFilter(patterns), name)) for name in own.unknown}
     cleared = []
     for found in seen.values():
         if len(found) > 1:
             cleared += [ClearedForeign(lock, cleared=False, why=_AMBIGUOUS) for lock in found]
         elif found:
             insisted = force and foreign
-            cleared.append(clear_listed(client, keys, found[0], insisted=insisted, by=by, dry_run=dry_run))
+            cleared.append(
+                clear_listed(client, keys, found[0], insisted=insisted, by=by, dry_run=dry_run, commands=commands)
+            )
     unknown = tuple(name for name, found in seen.items() if not found)
     return msgspec.structs.replace(own, unknown=unknown, foreign=tuple(cleared))
 
@@ -167,13 +170,20 @@ _AMBIGUOUS = "left: what was typed may mean this key or another one; `redis-cli`
 
 
 def clear_listed(
-    client: redis.Redis, keys: Keys, lock: ForeignLock, *, insisted: bool, by: Owner, dry_run: bool = False
+    client: redis.Redis,
+    keys: Keys,
+    lock: ForeignLock,
+    *,
+    insisted: bool,
+    by: Owner,
+    dry_run: bool = False,
+    commands: Commands = NO_OPTIONS,
 ) -> ClearedForeign:
     """Deletes one lock of the web stack, if what is in it is still what `lock` shows (with its digest)."""
     if lock.framework == UNRECOGNISED:
         return ClearedForeign(lock, cleared=False, why=f"left: {lock.why}")
     if not insisted:
-        why = f"left: {lock.why}; `{lock.clear_command}` clears it all the same"
+        why = f"left: {lock.why}; `{commands.to_type(clear_foreign(lock.key))}` clears it all the same"
         return ClearedForeign(lock, cleared=False, why=why)
     if not lock.digest:
         why = f"left: a {lock.type} of this size cannot be compared with what was listed; `redis-cli` can delete it"
@@ -182,33 +192,31 @@ def clear_listed(
         return ClearedForeign(lock, cleared=True, why=f"would be cleared: {lock.why}")
     record = f"{lock.why}; it held {spelled(lock.preview, 60)} ({lock.digest}); cleared with: {by.command}"
     shown = spelled(lock.key, 500)
-    answer = redis_client.run(
-        client, "remove", (lock.key, keys.events), lock.digest, shown, lock_record.who(by), record, keys.keep
-    )
+    answer = redis_client.run(client, "remove", (lock.key, keys.events), lock.digest, shown, by.name, record, keys.keep)
     why = {
         "cleared": f"cleared: {lock.why}",
         "missing": "it ended by itself meanwhile",
-        "changed": f"left: it has changed since it was listed; `{to_type('locks list')}` shows it",
+        "changed": f"left: it has changed since it was listed; `{commands.to_type('locks list')}` shows it",
     }[answer]
     return ClearedForeign(lock, cleared=answer != "changed", why=why)
 
 
-def _seen(raw: redis.Redis, sieve: Sieve, name: str) -> Iterator[ForeignLock]:
+def _seen(raw: redis.Redis, key_filter: KeyFilter, name: str) -> Iterator[ForeignLock]:
     """What is there under a name as it was typed: a key, spelled as it is shown or as it is."""
     spellings = list(dict.fromkeys((meant(name), name.encode(errors="surrogateescape"))))
     now = _now(raw)
-    for key, seen in zip(spellings, _look(raw, spellings, "digest"), strict=True):
+    for key, seen in zip(spellings, _inspect(raw, spellings, "digest"), strict=True):
         if isinstance(seen, redis.ResponseError):
             raise seen
         if seen:
             sample = _sample(key, seen, now)
-            found = None if key.startswith(_OURS) else sieve.recognise(sample)
+            found = None if key.startswith(_OURS) else key_filter.recognise(sample)
             yield _lock(sample, found or Found(UNRECOGNISED))
 
 
-def _look(raw: redis.Redis, keys: Sequence[bytes], digest: str = "") -> Sequence[Any]:
-    """What the script `look` says of each key, or the error that the server gave for it."""
-    text, sha = redis_client.script("look")
+def _inspect(raw: redis.Redis, keys: Sequence[bytes], digest: str = "") -> Sequence[Any]:
+    """What the script `inspect_foreign` says of each key, or the error that the server gave for it."""
+    text, sha = redis_client.script("inspect_foreign")
 
     def ask(some: Sequence[bytes]) -> Any:  # noqa: ANN401 - what a script returns is its own affair
         given: Any = (len(some), *some, LONGEST, _FIELDS, digest)
@@ -223,7 +231,7 @@ def _look(raw: redis.Redis, keys: Sequence[bytes], digest: str = "") -> Sequence
         if len(keys) == 1:
             return [error]
         # One that must not be read, or that a cluster keeps elsewhere, has spoiled it for all.
-        return [answer for key in keys for answer in _look(raw, [key], digest)]
+        return [answer for key in keys for answer in _inspect(raw, [key], digest)]
 
 
 def _sample(key: bytes, seen: Sequence[Any], now: float) -> Sample:

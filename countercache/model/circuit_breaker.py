@@ -49,7 +49,7 @@ def put_off(ids: Iterable[CellId], cells: Mapping[CellId, Cell], now: float) -> 
 def words(skip: Skip) -> str:
     """Why a counter is not tried, and when it is."""
     tries = "1 failure" if skip.failures == 1 else f"{skip.failures} failures in a row"
-    why = f"{skip.failure.reason}: {skip.failure.message}"
+    why = f"{skip.failure.reason}: {skip.failure.text}"
     return f"not tried after {tries} (the last: {why}); next attempt in {duration_text(max(1, round(skip.wait)))}"
 
 

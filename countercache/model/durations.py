@@ -39,6 +39,11 @@ def duration_text(seconds: float) -> str:
     return "".join(parts) or f"{seconds:g}s"
 
 
+def whole_seconds_text(seconds: float) -> str:
+    """A duration in whole seconds, none of it negative: "3m2s"."""
+    return duration_text(max(0, round(seconds)))
+
+
 def rough_text(seconds: float) -> str:
     """A duration for people: "0.4s", "7.3s", and from ten seconds on whole ones, "1m12s"."""
     return f"{seconds:.1f}s" if seconds < 10 else duration_text(round(seconds))

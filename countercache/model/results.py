@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
 from countercache.errors import EXIT_FAILED, EXIT_OK, EXIT_PARTIAL
-from countercache.model.key_text import spelled
+from countercache.model.program import PROGRAM
 from countercache.model.states import Cell, CellId, Event, Failure, Lock, Progress, State, Verdict
-from countercache.model.suggested_commands import PROGRAM, to_type
 from countercache.settings import EMBEDDED
 
 
@@ -49,6 +48,7 @@ class RunView(msgspec.Struct, frozen=True):
 class StatusResult(msgspec.Struct, frozen=True):
     """What `status` found: every configured cell, every run in flight."""
 
+    exit_code: ClassVar[int] = EXIT_OK
     namespace: str
     cells: tuple[CellView, ...]
     runs: tuple[RunView, ...]
@@ -84,12 +84,6 @@ class ForeignLock(msgspec.Struct, frozen=True):
     digest: str = ""
 
     @property
-    def clear_command(self) -> str:
-        """What to type to clear it all the same."""
-        name = shlex.quote(spelled(self.key))
-        return to_type(f"locks clear --foreign --force {'-- ' if name.startswith('-') else ''}{name}")
-
-    @property
     def verdict(self) -> Verdict:
         """Nothing tells whether its holder lives; but one that ends by itself is less of a worry."""
         return Verdict.NO_TTL if self.ttl is None else Verdict.UNKNOWN
@@ -98,6 +92,7 @@ class ForeignLock(msgspec.Struct, frozen=True):
 class LocksResult(msgspec.Struct, frozen=True):
     """What `locks list` found: our own locks, those of the web stack, and what could not be looked at."""
 
+    exit_code: ClassVar[int] = EXIT_OK
     locks: tuple[LockView, ...]
     foreign: tuple[ForeignLock, ...] = ()
     notes: tuple[str, ...] = ()
@@ -269,6 +264,7 @@ class AcceptResult(msgspec.Struct, frozen=True):
 class EventsResult(msgspec.Struct, frozen=True):
     """What `events` found, oldest first."""
 
+    exit_code: ClassVar[int] = EXIT_OK
     events: tuple[Event, ...]
 
 
@@ -344,6 +340,7 @@ class PlanResult(msgspec.Struct, frozen=True):
 class EmbeddedStatus(msgspec.Struct, frozen=True):
     """The bundled Valkey as it is now. `memory` is in bytes; what only a running one can tell is `None` otherwise."""
 
+    exit_code: ClassVar[int] = EXIT_OK
     running: bool
     socket: str
     directory: str
@@ -356,6 +353,7 @@ class EmbeddedStatus(msgspec.Struct, frozen=True):
 class EmbeddedStopped(msgspec.Struct, frozen=True):
     """What `embedded stop` did: stopped the process `pid`, or found none running (`None`)."""
 
+    exit_code: ClassVar[int] = EXIT_OK
     directory: str
     pid: int | None
 
@@ -393,5 +391,6 @@ class DemoRun(msgspec.Struct, frozen=True):
 class ConfigResult(msgspec.Struct, frozen=True):
     """What `config show` prints: the settings as plain data without secrets, and the file they came from."""
 
+    exit_code: ClassVar[int] = EXIT_OK
     path: str | None
     settings: dict[str, object]

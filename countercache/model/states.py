@@ -6,13 +6,13 @@ as totals are `Decimal`, never `float`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
-from countercache.settings import Settings
+from countercache.settings import CounterSettings, Settings
 
 MOST_DIGITS = 10_000
 """How many digits a number may have to be stored, and to be read: no total has more."""
@@ -81,10 +81,19 @@ _CURES = {
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why there is no (new) value: a reason for scripts and one line for people."""
+    """Why there is no (new) value: a reason for scripts and one line for people, with what to do about it as `hint`.
+
+    One that was stored has no hint: it is in the message.
+    """
 
     reason: Reason
     message: str
+    hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """Message and hint as one line, as it is stored and shown."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 class CellId(msgspec.Struct, frozen=True, order=True):
@@ -188,6 +197,11 @@ class Owner(msgspec.Struct, frozen=True):
     user: str
     command: str
     version: str
+
+    @property
+    def name(self) -> str:
+        """The owner in one word, as events name it: `deploy@web1`."""
+        return f"{self.user}@{self.host}"
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -335,14 +349,27 @@ def configured_cells(settings: Settings, known: Collection[CellId], counters: It
     for counter in counters or settings.counters:
         of = settings.counters[counter]
         names: dict[str, None] = {}
-        for group in of.groups if of.sql is None else (ALL,):
+        for group in of.groups:
             names |= groups.get(counter, {group: None}) if group in by_value else {group: None}
         for group in names:
-            periods: Iterable[str] = of.periods if of.sql is None else (ALL,)
-            if periods == EACH:
-                periods = labels.get((counter, group)) or (EACH,)
-            for period in periods:
-                yield CellId(counter, group, period)
+            yield from cells_of(counter, of, labels.get((counter, group)), (group,))
+
+
+def cells_of(
+    name: str, counter: CounterSettings, labels: Sequence[str] | None, groups: Iterable[str] | None = None
+) -> Iterator[CellId]:
+    """The cells of a counter, or those of some of its groups. One over each period has a cell for each of the labels,
+    or the placeholder `each` while they are not known (`None`).
+    """
+    if counter.sql is not None:
+        yield CellId(name, ALL, ALL)
+        return
+    periods: Sequence[str] = counter.periods
+    if counter.periods == EACH:
+        periods = (EACH,) if labels is None else labels
+    for group in counter.groups if groups is None else groups:
+        for period in periods:
+            yield CellId(name, group, period)
 
 
 def by_period(settings: Settings, cell: CellId) -> bool:

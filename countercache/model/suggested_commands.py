@@ -1,6 +1,6 @@
 """The commands that people are told to type next: written so that they work where they are read.
 
-A configuration that had to be named has to be named again, so what `use` was told stands in each of them.
+A configuration that had to be named has to be named again, so what makes or shows one is given `Commands`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,30 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-PROGRAM = "countercache"
-
-_options: list[str] = []
-
-
-def use(*options: str) -> None:
-    """From now on commands need these options, as this one did: `--config`, `site.toml`."""
-    _options[:] = options
+from countercache.model.key_text import spelled
+from countercache.model.program import PROGRAM
 
 
-def to_type(command: str) -> str:
-    """A command of ours, such as `locks clear main`, as it is to be typed."""
-    return " ".join([PROGRAM, *map(shlex.quote, _options), command])
+class Commands(NamedTuple):
+    """How commands of ours are to be typed: with these options, as this one was (`--config`, `site.toml`)."""
+
+    options: tuple[str, ...] = ()
+
+    def to_type(self, command: str) -> str:
+        """A command, such as `locks clear main`, as it is to be typed."""
+        return " ".join([PROGRAM, *map(shlex.quote, self.options), command])
+
+
+NO_OPTIONS = Commands()
+"""Where the configuration need not be named."""
+
+
+def clear_foreign(key: bytes) -> str:
+    """The command that clears a lock of the web stack all the same, to be given to `to_type`."""
+    name = shlex.quote(spelled(key))
+    return f"locks clear --foreign --force {'-- ' if name.startswith('-') else ''}{name}"
 
 
 def program(path: str, beyond: str = "") -> str:

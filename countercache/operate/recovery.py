@@ -16,9 +16,10 @@ from countercache import agent, locks
 from countercache.errors import RedisError
 from countercache.model.results import Broken, ClearedLock, RecoverResult, WarmupResult
 from countercache.model.states import Category, Event, Failure, Level, State, Verdict
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.settings import Settings
-from countercache.store import cell_store, event_log, lock_record
+from countercache.store import cell_store, event_log
 from countercache.store.lock_owner import this_owner
 from countercache.store.redis_client import Keys
 
@@ -34,6 +35,7 @@ class Request(msgspec.Struct, frozen=True):
     dry_run: bool = False
     timeout: float | None = None
     command: str = ""
+    commands: Commands = NO_OPTIONS
 
 
 def recover(
@@ -45,18 +47,20 @@ def recover(
     """
     who = this_owner(request.command)
     seen = [
-        locks.clear_listed(client, keys, view, force=False, by=who, dry_run=request.dry_run)
+        locks.clear_listed(client, keys, view, force=False, by=who, dry_run=request.dry_run, commands=request.commands)
         for view in locks.list_locks(client, keys).locks
     ]
-    broken = _broken(cell_store.read(client, keys, settings), settings, seen)
+    broken = _broken(cell_store.read(client, keys, settings), settings, seen, request.commands)
     seen = [each for each in seen if each.cleared or _matters(each, broken)]
     again = tuple(each.counter for each in broken if not each.left)
     warmed, notes = None, list[str]()
     if not request.dry_run and (again or any(lock.cleared for lock in seen)):
-        said = _Said(client, keys, lock_record.who(who))
+        said = _Said(client, keys, who.name)
         said.record(Level.INFO, "started", _found(seen, again), again)
         if again:
-            wanted = agent.Request(again, timeout=request.timeout, force=True, command=request.command)
+            wanted = agent.Request(
+                again, timeout=request.timeout, force=True, command=request.command, commands=request.commands
+            )
             warmed = agent.warmup(settings, wanted, observer)
         said.record(*_became(seen, warmed), again)
         notes = said.notes
@@ -80,7 +84,9 @@ class _Said:
             self.notes.append(f"this recovery is not in the log of events: {error}")
 
 
-def _broken(seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedLock]) -> tuple[Broken, ...]:
+def _broken(
+    seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedLock], commands: Commands
+) -> tuple[Broken, ...]:
     """The counters with a cell that failed or was never computed, each with why it is left, if it is.
 
     A lock that a dry run would clear is gone here too.
@@ -97,7 +103,7 @@ def _broken(seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedL
     for counter, failures in found.items():
         database = settings.database_of(counter)
         first = next((failure for failure in failures if failure), None)
-        left = _left(database) if database in standing else ""
+        left = _left(database, commands) if database in standing else ""
         broken.append(Broken(counter, database, len(failures), first, left))
     return tuple(broken)
 
@@ -107,8 +113,8 @@ def _matters(left: ClearedLock, broken: tuple[Broken, ...]) -> bool:
     return left.verdict is not Verdict.LIVE or any(each.left and each.database == left.lock.name for each in broken)
 
 
-def _left(database: str) -> str:
-    insist = to_type(f"locks clear {shlex.quote(database)} --force")
+def _left(database: str, commands: Commands) -> str:
+    insist = commands.to_type(f"locks clear {shlex.quote(database)} --force")
     return f"the lock {database} is held; run this again when it is free, or end it with: {insist}"
 
 
@@ -116,7 +122,7 @@ def _found(seen: list[ClearedLock], again: tuple[str, ...]) -> str:
     cleared = [each.lock.name for each in seen if each.cleared]
     parts = [f"cleared the lock {name}" for name in cleared]
     if again:
-        parts.append(f"computing {len(again)} {'counter' if len(again) == 1 else 'counters'} again")
+        parts.append(f"computing {count(len(again), 'counter')} again")
     return "; ".join(parts)
 
 
@@ -124,7 +130,7 @@ def _became(seen: list[ClearedLock], warmed: WarmupResult | None) -> tuple[Level
     """How grave, what, and in words what became of it."""
     outcomes = [outcome for job in warmed.jobs for outcome in job.counters] if warmed else []
     failed = sum(bool(outcome.failures) for outcome in outcomes)
-    parts = [f"{len(outcomes) - failed} of {len(outcomes)} counters recovered"] if outcomes else []
+    parts = [f"{len(outcomes) - failed} of {count(len(outcomes), 'counter')} recovered"] if outcomes else []
     parts += [f"left the lock {each.lock.name} ({each.verdict})" for each in seen if not each.cleared]
     message = "; ".join(parts) or "all well"
     if warmed and warmed.exit_code and failed == len(outcomes):

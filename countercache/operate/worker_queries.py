@@ -66,7 +66,7 @@ def check(settings: Settings) -> CheckResult:
                 checks += report.checks
                 codes |= {EXIT_USAGE for check in report.checks if not check.ok}
             elif isinstance(report, Ended) and report.failure:
-                checks.append(Check(f"database {database}", ok=False, message=report.failure.message))
+                checks.append(Check(f"database {database}", ok=False, message=report.failure.text))
                 codes.add(job_exit_code((), report.failure))
     if not settings.counters:
         message = "no counters are configured; add a [counters.NAME] table"
@@ -99,20 +99,20 @@ def ask(
     when one came: what the databases have said by then is no result.
     """
     with Guard({database: partial(worker_process.work, settings, database) for database in wanted}) as guard:
-        inquiries = {database: _Inquiry(timeout) for database in wanted}
+        queries = {database: _WorkerQuery(timeout) for database in wanted}
         for database, counters in wanted.items():
-            go = Go(order, counters, inquiries[database].deadline, batch_size)
+            go = Go(order, counters, queries[database].deadline, batch_size)
             guard.workers[database].go(encode(go))
         meanwhile()
-        guard.watch(inquiries, lambda: None)
+        guard.watch(queries, lambda: None)
     if guard.signal:
         name = Signals(guard.signal).name
         raise Interrupted(f"ended by {name} before all databases had answered", signal=guard.signal)
-    return {database: inquiry.reports for database, inquiry in inquiries.items()}
+    return {database: query.reports for database, query in queries.items()}
 
 
-class _Inquiry:
-    """A ward whose worker only answers: no lock, nothing stored."""
+class _WorkerQuery:
+    """A supervised job whose worker only answers: no lock, nothing stored."""
 
     def __init__(self, timeout: float) -> None:
         self.deadline = time.monotonic() + timeout
@@ -131,7 +131,7 @@ class _Inquiry:
         if not any(isinstance(report, Ended) for report in self.reports):
             self.reports.append(Ended(Failure(Reason.WORKER, f"the worker process died (status {status})")))
 
-    def beat(self) -> float:
+    def tick(self) -> float:
         return math.inf
 
     def end(self, ending: Ending) -> None:

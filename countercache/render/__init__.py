@@ -10,43 +10,54 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from countercache.errors import OutputClosed, OutputError
+from countercache.model.program import PROGRAM
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from countercache.errors import CountercacheError, LockHeld
     from countercache.model.states import Event, Progress
+    from countercache.model.suggested_commands import Commands
     from countercache.render.log import Log
     from countercache.render.progress import Bars
 
-PROGRAM = "countercache"
 LOG_FORMATS = ("text", "json")
 
 
-def show(result: object, *, as_json: bool = False, quiet: bool = False, log: str = "") -> int:
-    """Show the result of a command and return the exit code that it carries (0 if none). `quiet`: only trouble.
+class Result(Protocol):
+    """What a command returns, whichever it is."""
 
-    `log` is the form of the lines on stderr, where it is a log; what a run had to say is in that already.
+    @property
+    def exit_code(self) -> int:
+        """What the command exits with."""
+        ...
+
+
+def show(result: Result, commands: Commands, *, as_json: bool = False, quiet: bool = False, log: str = "") -> int:
+    """Show the result of a command and return the exit code that it carries. `quiet`: only trouble.
+
+    `commands` says how the next ones are typed. `log` is the form of the lines on stderr, where it is a log; what a run
+    had to say is in that already.
     """
-    from countercache.render import plain  # noqa: PLC0415 - not needed to show a version or help
+    from countercache.model.results import WarmupResult  # noqa: PLC0415 - not needed to show a version or help
+    from countercache.render import plain  # noqa: PLC0415
 
-    exit_code: int = getattr(result, "exit_code", 0)
-    if quiet and not exit_code:
-        return exit_code
+    if quiet and not result.exit_code:
+        return result.exit_code
     if as_json:
         _write_document(result)
     elif not quiet:
-        _write(result)
+        _write(result, commands)
     sys.stdout.flush()  # what cannot be written is this command's failure, and found out here
-    logged = log and hasattr(result, "jobs")
+    logged = log and isinstance(result, WarmupResult)
     for note in () if logged else plain.notes(result):
         say(note, log)
-    for problem in () if logged else plain.problems(result):
+    for problem in () if logged else plain.problems(result, commands):
         complain(problem, log)
-    return exit_code
+    return result.exit_code
 
 
 @contextmanager
@@ -144,18 +155,18 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
-def _write(result: object) -> None:
+def _write(result: Result, commands: Commands) -> None:
     if sys.stdout.isatty():
         from countercache.render import terminal  # noqa: PLC0415 - rich is for terminals only
 
-        terminal.show(console(sys.stdout), result)
+        terminal.show(console(sys.stdout), result, commands)
     else:
         from countercache.render import plain  # noqa: PLC0415
 
-        sys.stdout.writelines(f"{line}\n" for line in plain.lines(result))
+        sys.stdout.writelines(f"{line}\n" for line in plain.lines(result, commands))
 
 
-def _write_document(result: object) -> None:
+def _write_document(result: Result) -> None:
     from countercache.render import documents  # noqa: PLC0415
 
     _line(documents.encode(documents.document(result), indent=sys.stdout.isatty()))

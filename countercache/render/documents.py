@@ -10,25 +10,20 @@ import json
 import re
 from collections import Counter
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from countercache.model import results
-from countercache.model.redaction import redact
 from countercache.model.states import LATEST, State
 from countercache.render import foreign, repairs, text
+from countercache.render.document_parts import Document, cleared_lock, failure, lock, progress, said, seconds, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from countercache.errors import CountercacheError
-    from countercache.model.states import Cell, CellId, Event, Failure, Lock, Progress
-
-Document = dict[str, Any]
+    from countercache.model.states import Cell, CellId, Event
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7e]")
-
-MESSAGE_LIMIT = 2000
-"""Characters of a message from outside in a document."""
 
 
 def encode(document: Document, *, indent: bool) -> str:
@@ -55,7 +50,7 @@ def _(result: results.StatusResult) -> Document:
         "runs": [
             {"lock": run.lock}
             | progress(run.progress)
-            | {"elapsed_seconds": _seconds(run.elapsed), "deadline_in_seconds": _seconds(run.deadline_in)}
+            | {"elapsed_seconds": seconds(run.elapsed), "deadline_in_seconds": seconds(run.deadline_in)}
             | {"verdict": run.verdict}
             for run in result.runs
         ],
@@ -73,7 +68,7 @@ def _(result: results.WarmupResult) -> Document:
                 "database": job.database,
                 "run": job.run,
                 "exit_code": job.exit_code,
-                "duration_seconds": _seconds(job.duration),
+                "duration_seconds": seconds(job.duration),
                 "error": failure(job.failure),
                 "counters": [
                     {
@@ -101,7 +96,7 @@ def _(result: results.LocksResult) -> Document:
         "locks": [
             *(
                 lock(view.lock, view.lock.acquired + view.age)
-                | {"kind": view.kind, "verdict": view.verdict, "why": view.why, "age_seconds": _seconds(view.age)}
+                | {"kind": view.kind, "verdict": view.verdict, "why": view.why, "age_seconds": seconds(view.age)}
                 | {"type": "hash", "size": None, "preview": None, "idle_seconds": None}
                 for view in result.locks
             ),
@@ -118,21 +113,7 @@ def _(result: results.ClearResult) -> Document:
         "exit_code": result.exit_code,
         "dry_run": result.dry_run,
         "locks": [
-            *(
-                {
-                    "name": each.lock.name,
-                    "key": each.lock.key,
-                    "kind": "own",
-                    "id": _short(each.lock.id),
-                    "fence": each.lock.fence,
-                    "owner": f"{each.lock.owner.user}@{each.lock.owner.host}",
-                    "pid": each.lock.owner.pid,
-                    "verdict": each.verdict,
-                    "cleared": each.cleared,
-                    "why": each.why,
-                }
-                for each in result.locks
-            ),
+            *(cleared_lock(each) | {"kind": "own"} for each in result.locks),
             *map(foreign.cleared_document, result.foreign),
         ],
         "unknown": list(result.unknown),
@@ -143,7 +124,7 @@ def _(result: results.ClearResult) -> Document:
 def _(result: results.CheckResult) -> Document:
     checks = [
         {"subject": each.subject, "ok": each.ok, "warning": each.warning, "message": each.message}
-        | {"fields": [*map(_short, each.fields)]}
+        | {"fields": [*map(short, each.fields)]}
         for each in result.checks
     ]
     return {"schema": "countercache.check/1", "exit_code": result.exit_code, "checks": checks}
@@ -160,9 +141,9 @@ def _(result: results.DoctorResult) -> Document:
                 "area": each.area,
                 "subject": each.subject,
                 "health": each.health,
-                "seen": _said(each.seen),
+                "seen": said(each.seen),
                 "why": each.why,
-                "cure": _said(each.cure) or None,
+                "cure": said(each.cure) or None,
             }
             for each in result.findings
         ],
@@ -219,7 +200,7 @@ def _(result: results.DemoRun) -> Document:
         "fields": made.fields,
         "periods": made.periods,
         "figures": made.figures,
-        "redis": _said(result.redis),
+        "redis": said(result.redis),
         "warmup": document(result.warmup),
         "status": document(result.status),
     }
@@ -248,16 +229,16 @@ def _(result: results.PruneResult) -> Document:
 def event(each: Event) -> Document:
     """One event of the log."""
     return {
-        "id": _short(each.id),
+        "id": short(each.id),
         "time": text.moment(each.at) if each.at else None,
-        "level": _short(each.level),
-        "category": _short(each.category),
-        "action": _short(each.action),
-        "message": _said(each.message),
-        "counters": [_short(counter) for counter in each.counters],
-        "lock": _short(each.lock),
-        "run": _short(each.run),
-        "by": _short(each.by),
+        "level": short(each.level),
+        "category": short(each.category),
+        "action": short(each.action),
+        "message": said(each.message),
+        "counters": [short(counter) for counter in each.counters],
+        "lock": short(each.lock),
+        "run": short(each.run),
+        "by": short(each.by),
     }
 
 
@@ -271,7 +252,7 @@ def error(problem: CountercacheError, exit_code: int) -> Document:
     return {
         "schema": "countercache.error/1",
         "exit_code": exit_code,
-        "error": {"type": type(problem).__name__, "message": _said(problem.message), "hint": _said(problem.hint)},
+        "error": {"type": type(problem).__name__, "message": said(problem.message), "hint": said(problem.hint)},
     }
 
 
@@ -282,11 +263,11 @@ def cell(view: results.CellView) -> Document:
         "slug": view.id.counter,
         "name": view.name,
         "group": view.id.group,
-        "period": _short(text.period(view)),
+        "period": short(text.period(view)),
         "latest": view.id.period == LATEST,
         "state": view.state,
         "value": text.number(stored.value) if stored and stored.value is not None else None,
-        "display_value": _short(text.display_value(view)),
+        "display_value": short(text.display_value(view)),
         "previous": text.number(stored.previous) if stored and stored.previous is not None else None,
         "change_percent": _change(stored, points=False),
         "change_points": _change(stored, points=True),
@@ -296,11 +277,11 @@ def cell(view: results.CellView) -> Document:
             else None
         ),
         "rejected": stored.rejected if stored else 0,
-        "note": _short(text.note(view)) or None,
+        "note": short(text.note(view)) or None,
         "computed_at": text.moment(stored.computed_at) if stored else None,
-        "age_seconds": _seconds(view.age),
+        "age_seconds": seconds(view.age),
         "fresh_until": text.moment(stored.fresh_until) if stored else None,
-        "duration_seconds": _seconds(stored.duration) if stored and stored.computed_at is not None else None,
+        "duration_seconds": seconds(stored.duration) if stored and stored.computed_at is not None else None,
         "run": stored.run if stored else None,
         "error": failure(view.failure),
         "failures": stored.failures if stored else 0,
@@ -315,41 +296,10 @@ def _change(stored: Cell | None, *, points: bool) -> str | None:
     return text.number(text.rounded_change(stored.change))
 
 
-def lock(held: Lock, now: float) -> Document:
-    """A lock and its owner; `now` is the moment at which it was listed."""
-    return {
-        "name": held.name,
-        "key": held.key,
-        "id": _short(held.id),
-        "fence": held.fence,
-        "owner": f"{held.owner.user}@{held.owner.host}",
-        "user": held.owner.user,
-        "host": held.owner.host,
-        "pid": held.owner.pid,
-        "command": _short(held.owner.command),
-        "version": held.owner.version,
-        "counters": list(held.counters),
-        "acquired": text.moment(held.acquired),
-        "ttl_seconds": _seconds(held.ttl),
-        "deadline_in_seconds": _seconds(held.deadline - now),
-        "progress": progress(held.progress),
-    }
-
-
 def counts(views: Iterable[results.CellView]) -> Document:
     """How many cells are in each state."""
     found = Counter(view.state for view in views)
     return {state.value: found[state] for state in State}
-
-
-def progress(value: Progress) -> Document:
-    """How far a run is."""
-    return {"phase": value.phase, "done": value.done, "total": value.total}
-
-
-def failure(value: Failure | None) -> Document | None:
-    """Why there is no new value."""
-    return {"reason": value.reason, "message": _said(value.message)} if value else None
 
 
 def _skip(value: results.Skip | None) -> Document | None:
@@ -358,23 +308,10 @@ def _skip(value: results.Skip | None) -> Document | None:
     return {
         "failures": value.failures,
         "until": text.moment(value.until),
-        "wait_seconds": _seconds(value.wait),
+        "wait_seconds": seconds(value.wait),
         "error": failure(value.failure),
     }
 
 
 def _cell_id(cell_id: CellId) -> Document:
     return {"slug": cell_id.counter, "group": cell_id.group, "period": cell_id.period}
-
-
-def _seconds(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= MESSAGE_LIMIT else value[: MESSAGE_LIMIT - 1] + "…"
-
-
-def _said(message: str) -> str:
-    """A message of a driver or of ours, without what nobody should see."""
-    return _short(redact(message))

@@ -5,10 +5,12 @@ A key is spelled so that it can be typed as it is shown: `locks clear` takes it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from countercache.model.key_text import spelled
+from countercache.model.wording import count
 from countercache.render import text
+from countercache.render.document_parts import Document, seconds
 
 if TYPE_CHECKING:
     from countercache.model.results import ClearedForeign, ForeignLock
@@ -41,7 +43,7 @@ def preview(lock: ForeignLock, limit: int = PREVIEW) -> str:
     shown = spelled(lock.preview, limit)
     if lock.type == "string":
         return f"{shown} ({lock.size} bytes)" if lock.size > len(lock.preview) else shown
-    return shown or (text.count(lock.size, "item") if lock.size >= 0 else "")
+    return shown or (count(lock.size, "item") if lock.size >= 0 else "")
 
 
 def columns(lock: ForeignLock) -> list[str]:
@@ -70,7 +72,7 @@ def cleared_columns(each: ClearedForeign) -> list[str]:
     return [key(each.lock), done, each.lock.verdict, each.lock.framework, text.escape(each.why, text.LIMIT)]
 
 
-def document(lock: ForeignLock) -> dict[str, Any]:
+def document(lock: ForeignLock) -> Document:
     """A lock of `locks list --json`, with the keys of our own locks."""
     return {
         "name": key(lock),
@@ -81,9 +83,9 @@ def document(lock: ForeignLock) -> dict[str, Any]:
         "type": lock.type,
         "size": lock.size,
         "preview": spelled(lock.preview, text.LIMIT),
-        "age_seconds": _seconds(lock.age),
-        "idle_seconds": _seconds(lock.idle),
-        "ttl_seconds": _seconds(lock.ttl),
+        "age_seconds": seconds(lock.age),
+        "idle_seconds": seconds(lock.idle),
+        "ttl_seconds": seconds(lock.ttl),
         "counters": [],
     } | dict.fromkeys(
         (
@@ -93,7 +95,7 @@ def document(lock: ForeignLock) -> dict[str, Any]:
     )
 
 
-def cleared_document(each: ClearedForeign) -> dict[str, Any]:
+def cleared_document(each: ClearedForeign) -> Document:
     """A lock of `locks clear --json`, with the keys of our own locks."""
     return {
         "name": key(each.lock),
@@ -103,7 +105,3 @@ def cleared_document(each: ClearedForeign) -> dict[str, Any]:
         "cleared": each.cleared,
         "why": each.why,
     } | dict.fromkeys(("id", "fence", "owner", "pid"))
-
-
-def _seconds(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

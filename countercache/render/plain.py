@@ -14,29 +14,37 @@ from countercache.model import results
 from countercache.model.circuit_breaker import words
 from countercache.model.redaction import redact
 from countercache.model.states import Failure, Reason
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.render import foreign, repairs, text, toml
+from countercache.render.next_commands import next_commands
 from countercache.settings import EMBEDDED
 
 
+def lines(result: object, commands: Commands = NO_OPTIONS) -> Iterator[str]:
+    """The rows of a result; of states, what to type next after them."""
+    yield from _lines(result)
+    if isinstance(result, results.StatusResult):
+        for command, does in next_commands(result):
+            yield f"# {commands.to_type(command)}: {does}"
+
+
 @singledispatch
-def lines(result: object) -> Iterator[str]:
+def _lines(result: object) -> Iterator[str]:
     """The lines of a result."""
     raise TypeError(f"no lines for {type(result).__name__}")
 
 
-@lines.register
+@_lines.register
 def _(result: results.StatusResult) -> Iterator[str]:
     for view in result.cells:
         yield row([*_cell(view), text.age(view.age), text.remarks(view)])
     for run in result.runs:
         how = "its process is gone" if run.dead else text.times(run)
         yield f"# run {text.escape(run.lock)}: {text.progress(run.progress)}, {how}"
-    for command, does in text.next_commands(result):
-        yield f"# {command}: {does}"
 
 
-@lines.register
+@_lines.register
 def _(result: results.WarmupResult) -> Iterator[str]:
     for job in result.jobs:
         for outcome in job.counters:
@@ -45,7 +53,7 @@ def _(result: results.WarmupResult) -> Iterator[str]:
                 yield row([*_cell(view), took, text.remarks(view)])
 
 
-@lines.register
+@_lines.register
 def _(result: results.LocksResult) -> Iterator[str]:
     for view in result.locks:
         lock = view.lock
@@ -54,7 +62,7 @@ def _(result: results.LocksResult) -> Iterator[str]:
                 text.escape(lock.name),
                 text.escape(view.kind, text.LIMIT),
                 view.verdict,
-                f"{text.escape(lock.owner.user)}@{text.escape(lock.owner.host)}",
+                text.escape(lock.owner.name),
                 str(lock.owner.pid),
                 text.duration(view.age),
                 "none" if lock.ttl is None else text.duration(lock.ttl),
@@ -69,7 +77,7 @@ def _(result: results.LocksResult) -> Iterator[str]:
     yield from (row(foreign.columns(lock)) for lock in result.foreign)
 
 
-@lines.register
+@_lines.register
 def _(result: results.ClearResult) -> Iterator[str]:
     for each in result.locks:
         done = "cleared" if each.cleared else "left"
@@ -78,7 +86,7 @@ def _(result: results.ClearResult) -> Iterator[str]:
     yield from (row(foreign.cleared_columns(each)) for each in result.foreign)
 
 
-@lines.register
+@_lines.register
 def _(result: results.EventsResult) -> Iterator[str]:
     for each in result.events:
         yield row(
@@ -92,29 +100,29 @@ def _(result: results.EventsResult) -> Iterator[str]:
         )
 
 
-@lines.register
+@_lines.register
 def _(result: results.RecoverResult) -> Iterator[str]:
     yield from map(row, repairs.recover_lines(result))
 
 
-@lines.register
+@_lines.register
 def _(result: results.AcceptResult) -> Iterator[str]:
     yield from map(row, repairs.accept_lines(result))
 
 
-@lines.register
+@_lines.register
 def _(result: results.PruneResult) -> Iterator[str]:
     yield from map(row, repairs.prune_lines(result))
 
 
-@lines.register
+@_lines.register
 def _(result: results.CheckResult) -> Iterator[str]:
     for each in result.checks:
         state = "warning" if each.warning else "ok" if each.ok else "FAILED"
         yield row([state, text.escape(each.subject), text.escape(each.message, 1000)])
 
 
-@lines.register
+@_lines.register
 def _(result: results.DoctorResult) -> Iterator[str]:
     for each in result.findings:
         parts = (each.area, each.subject, redact(each.seen), redact(each.cure), each.why)
@@ -122,10 +130,10 @@ def _(result: results.DoctorResult) -> Iterator[str]:
         yield row([each.health, *told])
 
 
-@lines.register
+@_lines.register
 def _(result: results.PlanResult) -> Iterator[str]:
     """SQL that can be run as it is: what it is for stands in comments."""
-    yield f"-- {text.count(len(result.cells), 'cell')}, {text.count(len(result.steps), 'query', 'queries')}"
+    yield f"-- {count(len(result.cells), 'cell')}, {count(len(result.steps), 'query', 'queries')}"
     for each in result.cells:
         yield "-- cell: " + "  ".join(map(text.escape, (each.counter, each.group, each.period)))
     for step in result.steps:
@@ -142,7 +150,7 @@ def _statement(sql: str) -> Iterator[str]:
     return ("\t".join(map(text.escape, line.split("\t"))) for line in written)
 
 
-@lines.register
+@_lines.register
 def _(result: results.ConfigResult) -> Iterator[str]:
     """TOML that could be used as it is, but for the secrets."""
     yield f"# {text.escape(result.path or 'no file: all from the environment')}"
@@ -158,17 +166,17 @@ def _meant(value: object) -> object:
     return value.replace("${", "$${") if isinstance(value, str) else value
 
 
-@lines.register
+@_lines.register
 def _(result: results.EmbeddedStatus) -> Iterator[str]:
     yield row(["running" if result.running else "stopped", text.escape(result.socket), text.embedded(result)])
 
 
-@lines.register
+@_lines.register
 def _(result: results.EmbeddedStopped) -> Iterator[str]:
     yield row(["stopped" if result.pid else "not running", text.escape(result.directory)])
 
 
-@lines.register
+@_lines.register
 def _(result: results.DemoRun) -> Iterator[str]:
     yield from lines(result.status)
     if result.redis == EMBEDDED:
@@ -239,14 +247,22 @@ def _(result: results.DemoRun) -> Iterator[str]:
     yield from notes(result.warmup)
 
 
-@singledispatch
-def problems(result: object) -> Iterator[str]:
+def problems(result: object, commands: Commands = NO_OPTIONS) -> Iterator[str]:
     """What went wrong, for stderr: one line each, none where all went well."""
+    yield from _problems(result)
+    if isinstance(result, results.ClearResult):
+        there = f"{text.escape(commands.to_type('locks list'))} shows those there are"
+        for name in result.unknown:
+            yield f"there is no lock {text.escape(name, text.LIMIT)}; {there}"
+
+
+@singledispatch
+def _problems(result: object) -> Iterator[str]:
     del result
     yield from ()
 
 
-@problems.register
+@_problems.register
 def _(result: results.WarmupResult) -> Iterator[str]:
     for job in result.jobs:
         if job.failure:
@@ -256,12 +272,12 @@ def _(result: results.WarmupResult) -> Iterator[str]:
                 yield f"{text.listed(_hit(failure, each) for each in outcomes)}: {text.failure(failure)}"
 
 
-@problems.register
+@_problems.register
 def _(result: results.DemoRun) -> Iterator[str]:
-    yield from problems(result.warmup)
+    yield from _problems(result.warmup)
 
 
-@problems.register
+@_problems.register
 def _(result: results.ClearResult) -> Iterator[str]:
     for each in result.locks:
         if not each.cleared:
@@ -269,44 +285,41 @@ def _(result: results.ClearResult) -> Iterator[str]:
     for other in result.foreign:
         if not other.cleared:
             yield f"lock {foreign.key(other.lock)}: {text.escape(other.why, 1000)}"
-    for name in result.unknown:
-        there = f"{text.escape(to_type('locks list'))} shows those there are"
-        yield f"there is no lock {text.escape(name, text.LIMIT)}; {there}"
 
 
-@problems.register
+@_problems.register
 def _(result: results.RecoverResult) -> Iterator[str]:
     yield from repairs.recover_problems(result)
     if result.warmup:
-        yield from problems(result.warmup)
+        yield from _problems(result.warmup)
 
 
-@problems.register
+@_problems.register
 def _(result: results.AcceptResult) -> Iterator[str]:
     yield from repairs.accept_problems(result)
 
 
-@problems.register
+@_problems.register
 def _(result: results.PruneResult) -> Iterator[str]:
     yield from repairs.prune_problems(result)
 
 
-@problems.register
+@_problems.register
 def _(result: results.CheckResult) -> Iterator[str]:
     failed = sum(not each.ok for each in result.checks)
     if failed:
         made = sum(not each.warning for each in result.checks)
-        yield f"{failed} of {text.count(made, 'check')} failed"
+        yield f"{failed} of {count(made, 'check')} failed"
 
 
-@problems.register
+@_problems.register
 def _(result: results.DoctorResult) -> Iterator[str]:
     wrong = sum(each.health is results.Health.WRONG for each in result.findings)
     if wrong:
-        yield f"{wrong} of {text.count(len(result.findings), 'check')} failed"
+        yield f"{wrong} of {count(len(result.findings), 'check')} failed"
 
 
-@problems.register
+@_problems.register
 def _(result: results.PlanResult) -> Iterator[str]:
     for counter, failure in result.failures:
         yield f"{text.escape(counter)}: {text.failure(failure)}"
@@ -325,8 +338,12 @@ def _hit(failure: Failure, outcome: results.CounterOutcome) -> str:
     """The counter, and which of its cells the failure hit, where that is not all of them. A value that was held back is
     always that of a cell.
     """
-    hit = [view for view in outcome.cells if view.failure == failure]
+    hit = [view for view in outcome.cells if view.failure and _as_stored(view.failure) == _as_stored(failure)]
     every = not hit or len(hit) == len(outcome.cells)
     if every and failure.reason is not Reason.HELD:
         return outcome.counter
     return f"{outcome.counter} ({text.listed((f'{view.id.group} {text.period(view)}' for view in hit), 3)})"
+
+
+def _as_stored(failure: Failure) -> tuple[str, str]:
+    return failure.reason, failure.text

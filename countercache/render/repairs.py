@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from countercache.model.redaction import redact
-from countercache.model.results import Accepted, AcceptResult, Broken, ClearedLock, Pruned, PruneResult, RecoverResult
+from countercache.model.results import Accepted, AcceptResult, Broken, Pruned, PruneResult, RecoverResult
+from countercache.model.wording import count
 from countercache.render import text
+from countercache.render.document_parts import Document, cleared_lock, failure
 
 if TYPE_CHECKING:
-    from countercache.model.states import Failure
+    pass
 
 OUTCOMES = {
     "computed": ("✓", "green", "computed"),
@@ -43,7 +44,7 @@ def recover_lines(result: RecoverResult) -> Iterator[list[str]]:
         why = text.escape(lock.why, 1000)
         yield ["lock", text.escape(lock.lock.name), done, lock.verdict, text.owner(lock.lock), why]
     for each in result.broken:
-        cells = text.count(each.cells, "cell")
+        cells = count(each.cells, "cell")
         why = text.escape(each.left, 1000) or found(each)
         yield ["counter", text.escape(each.counter), outcome(result, each), text.escape(each.database), cells, why]
 
@@ -58,19 +59,19 @@ def recover_problems(result: RecoverResult) -> Iterator[str]:
         yield f"{names}: {text.escape(why, 1000)}"
 
 
-def recover_document(result: RecoverResult) -> dict[str, Any]:
+def recover_document(result: RecoverResult) -> Document:
     """All of it but what the run has to say."""
     return {
         "schema": "countercache.recover/1",
         "exit_code": result.exit_code,
         "dry_run": result.dry_run,
-        "locks": [_lock(each) for each in result.locks],
+        "locks": [cleared_lock(each) for each in result.locks],
         "counters": [
             {
                 "slug": each.counter,
                 "database": each.database,
                 "cells": each.cells,
-                "error": _failure(each.failure),
+                "error": failure(each.failure),
                 "outcome": outcome(result, each),
                 "why": each.left or None,
             }
@@ -108,7 +109,7 @@ def prune_problems(result: PruneResult) -> Iterator[str]:
         yield f"{text.listed(names)}: left; {text.escape(why)}"
 
 
-def prune_document(result: PruneResult) -> dict[str, Any]:
+def prune_document(result: PruneResult) -> Document:
     """All of it."""
     return {
         "schema": "countercache.prune/1",
@@ -132,8 +133,8 @@ def prune_document(result: PruneResult) -> dict[str, Any]:
 def prune_summary(result: PruneResult) -> str:
     """How much, in one sentence."""
     removed = [each for each in result.cells if each.removed]
-    cells, keys = text.count(len(removed), "cell"), text.count(sum(len(each.keys) for each in removed), "published key")
-    what = f"{cells} and {keys}" + (f", {text.count(len(result.attempts), 'attempt')}" if result.attempts else "")
+    cells, keys = count(len(removed), "cell"), count(sum(len(each.keys) for each in removed), "published key")
+    what = f"{cells} and {keys}" + (f", {count(len(result.attempts), 'attempt')}" if result.attempts else "")
     return f"{what} would be removed; nothing was." if result.dry_run else f"Removed {what}."
 
 
@@ -150,7 +151,7 @@ def accept_problems(result: AcceptResult) -> Iterator[str]:
         yield f"{text.escape(result.counter)} ({text.listed(cells, 3)}): left, since {text.escape(left, 1000)}"
 
 
-def accept_document(result: AcceptResult) -> dict[str, Any]:
+def accept_document(result: AcceptResult) -> Document:
     """All of it."""
     return {
         "schema": "countercache.accept/1",
@@ -170,22 +171,3 @@ def accept_document(result: AcceptResult) -> dict[str, Any]:
 
 def _parts(each: Pruned | Accepted) -> list[str]:
     return [text.escape(part, text.LIMIT) for part in (each.cell.counter, each.cell.group, each.cell.period)]
-
-
-def _lock(each: ClearedLock) -> dict[str, Any]:
-    lock = each.lock
-    return {
-        "name": lock.name,
-        "key": lock.key,
-        "id": lock.id[:2000],
-        "fence": lock.fence,
-        "owner": f"{lock.owner.user}@{lock.owner.host}",
-        "pid": lock.owner.pid,
-        "verdict": each.verdict,
-        "cleared": each.cleared,
-        "why": each.why,
-    }
-
-
-def _failure(failure: Failure | None) -> dict[str, Any] | None:
-    return {"reason": failure.reason, "message": redact(failure.message)[:2000]} if failure else None

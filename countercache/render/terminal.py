@@ -19,9 +19,11 @@ from rich.text import Text
 from countercache.model import results
 from countercache.model.redaction import redact
 from countercache.model.states import Event, Level, Owner, State, Verdict
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.render import findings, foreign, log, plain, repairs, text
-from countercache.render.widgets import Column, Commands, Flow, Grid, Runs, Uncut, hint, sentence
+from countercache.render.next_commands import next_commands
+from countercache.render.widgets import Column, CommandList, Flow, Grid, Runs, Uncut, sentence
 from countercache.settings import EMBEDDED
 
 SIGNS = {
@@ -35,10 +37,16 @@ VERDICTS = {Verdict.LIVE: "green", Verdict.DEAD: "red", Verdict.NO_TTL: "red", V
 LEVELS: dict[str, str] = {Level.DEBUG: "dim", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 
-def show(console: Console, result: object) -> None:
-    """Print the screen."""
-    for part in view(result):
+def show(console: Console, result: object, commands: Commands = NO_OPTIONS) -> None:
+    """Print the screen, and beneath it what to type next."""
+    for part in (*view(result), *_next(result, commands)):
         console.print(part, crop=not isinstance(part, Uncut))
+
+
+def _next(result: object, commands: Commands) -> Iterator[RenderableType]:
+    if steps := next_commands(result):
+        yield Text("")
+        yield CommandList([(commands.to_type(command), does) for command, does in steps])
 
 
 @singledispatch
@@ -59,7 +67,6 @@ def _(result: results.StatusResult) -> Iterator[RenderableType]:
         yield Runs(result.runs)
     yield from failures(result.cells)
     yield from _summary(result.cells)
-    yield from _next(result)
 
 
 @view.register
@@ -85,7 +92,7 @@ def _own_locks(locks: Sequence[results.LockView]) -> Iterator[RenderableType]:
     columns = [
         Column("Lock", [(text.escape(each.lock.name), "bold") for each in locks], fold=True),
         Column("Verdict", [(each.verdict, VERDICTS[each.verdict]) for each in locks]),
-        Column("Owner", [(f"{text.escape(o.user)}@{text.escape(o.host)}", "") for o in _owners(locks)], fold=True),
+        Column("Owner", [(text.escape(owner.name), "") for owner in _owners(locks)], fold=True),
         Column("Pid", [(str(owner.pid), "") for owner in _owners(locks)], right=True, drop=2),
         Column("Age", [(text.duration(each.age), "") for each in locks], right=True),
         Column("Expires", [_expires(each) for each in locks], right=True, drop=1),
@@ -101,8 +108,6 @@ def _own_locks(locks: Sequence[results.LockView]) -> Iterator[RenderableType]:
     for each in doubtful:
         if each.why:
             yield sentence("•", VERDICTS[each.verdict], f"{text.escape(each.lock.name)}: {text.escape(each.why, 1000)}")
-    if any(each.verdict is Verdict.DEAD for each in locks):
-        yield from hint(to_type("locks clear"), "removes the locks whose holder is gone")
 
 
 def _foreign_locks(locks: Sequence[results.ForeignLock]) -> Iterator[RenderableType]:
@@ -121,12 +126,8 @@ def _foreign_locks(locks: Sequence[results.ForeignLock]) -> Iterator[RenderableT
     endless = [each for each in locks if each.ttl is None]
     if endless:
         yield Text("")
-        never = (
-            f"{text.count(len(endless), 'lock')} with no time to live: only the holder, or somebody by hand, removes"
-        )
+        never = f"{count(len(endless), 'lock')} with no time to live: only the holder, or somebody by hand, removes"
         yield sentence("!", "red", f"{never} {'it' if len(endless) == 1 else 'them'}")
-        what = "removes it, if nobody holds it any more" if len(endless) == 1 else "removes the first"
-        yield from hint(endless[0].clear_command, what)
 
 
 def _foreign_expires(lock: results.ForeignLock) -> tuple[str, str]:
@@ -188,8 +189,6 @@ def _(result: results.RecoverResult) -> Iterator[RenderableType]:
             Column("Found", [(repairs.found(each), "") for each in result.broken], fold=True, drop=1),
         ]
     )
-    if result.dry_run:
-        yield from hint(to_type("recover"), "does it")
 
 
 @view.register
@@ -219,8 +218,6 @@ def _(result: results.PruneResult) -> Iterator[RenderableType]:
         )
         yield Text("")
     yield Text(repairs.prune_summary(result))
-    if result.dry_run:
-        yield from hint(to_type("prune"), "removes them")
 
 
 @view.register
@@ -231,8 +228,8 @@ def _(result: results.CheckResult) -> Iterator[RenderableType]:
         yield sentence(sign, style, line)
     warnings = sum(each.warning for each in result.checks)
     if all(each.ok for each in result.checks):
-        amount = text.count(len(result.checks) - warnings, "check")
-        said = f"{amount} passed, {text.count(warnings, 'warning')}." if warnings else f"{amount}, all well."
+        amount = count(len(result.checks) - warnings, "check")
+        said = f"{amount} passed, {count(warnings, 'warning')}." if warnings else f"{amount}, all well."
         yield Text(f"\n{said}", style="yellow" if warnings else "green")
 
 
@@ -253,7 +250,7 @@ def _(result: results.PlanResult) -> Iterator[RenderableType]:
     for step in result.steps:
         yield Text(f"\n{text.escape(step.database)}: {text.escape(step.purpose)}", style="bold cyan")
         yield Padding(Text("\n".join(map(text.escape, step.sql.strip().splitlines()))), (0, 0, 0, 2))
-    cells, queries = text.count(len(result.cells), "cell"), text.count(len(result.steps), "query", "queries")
+    cells, queries = count(len(result.cells), "cell"), count(len(result.steps), "query", "queries")
     yield Text(f"\n{cells} in {queries}; nothing was computed.")
 
 
@@ -288,7 +285,7 @@ def _(result: results.DemoRun) -> Iterator[RenderableType]:
     yield from view(result.status)
     kept = " (you had edited it: it was left as it is)" if made.config_kept else ""
     yield Text(f"\n{text.escape(made.config)} is a configuration to copy from{kept}. Try next:\n")
-    yield Commands(
+    yield CommandList(
         [
             (f"cd {shlex.quote(made.directory)}", ""),
             (f"{result.program} status --watch", "shows these counters live"),
@@ -377,10 +374,3 @@ def states(views: Iterable[results.CellView]) -> list[Text]:
     """How many cells are in each state."""
     found = Counter(each.state for each in views)
     return [Text(f"{sign} {found[state]} {state}", style) for state, (sign, style) in SIGNS.items() if found[state]]
-
-
-def _next(result: results.StatusResult) -> Iterator[RenderableType]:
-    """What to type next, where something is to be done."""
-    if commands := text.next_commands(result):
-        yield Text("")
-        yield Commands(commands)

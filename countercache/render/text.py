@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from countercache.model.redaction import redact
 from countercache.model.states import Category, State
-from countercache.model.suggested_commands import to_type
+from countercache.model.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from countercache.model.results import CellView, DemoRun, EmbeddedStatus, RunView, StatusResult
+    from countercache.model.results import CellView, DemoRun, EmbeddedStatus, RunView
     from countercache.model.states import Cell, Coverage, Event, Failure, Lock, Progress
 
 LIMIT = 200
@@ -146,7 +146,7 @@ def progress(value: Progress) -> str:
 
 def failure(value: Failure) -> str:
     """A reason and its message on one line."""
-    return f"{escape(value.reason, LIMIT)}: {escape(redact(value.message), 1000)}"
+    return f"{escape(value.reason, LIMIT)}: {escape(redact(value.text), 1000)}"
 
 
 def moment(seconds: float | None) -> str | None:
@@ -200,11 +200,6 @@ def origin(event: Event) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def count(amount: int, one: str, many: str = "") -> str:
-    """An amount with its noun: `1 cell`, `3 cells`."""
-    return f"{amount} {one if amount == 1 else many or one + 's'}"
-
-
 def listed(names: Iterable[str], most: int = 8) -> str:
     """Names on one line: all of a few, else the first and how many more."""
     every = [escape(name, LIMIT) for name in names]
@@ -214,7 +209,7 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 def owner(lock: Lock) -> str:
     """Who holds a lock: `deploy@web1, pid 4242`."""
-    return f"{escape(lock.owner.user, LIMIT)}@{escape(lock.owner.host, LIMIT)}, pid {lock.owner.pid}"
+    return f"{escape(lock.owner.name, LIMIT)}, pid {lock.owner.pid}"
 
 
 def remarks(view: CellView) -> str:
@@ -248,25 +243,6 @@ def put_off(view: CellView) -> str:
 def times(run: RunView) -> str:
     """For how long a run has been under way, and until when it may: `3.1 s, 14 min left`."""
     return f"{duration(run.elapsed)}, {duration(run.deadline_in)} left"
-
-
-def next_commands(result: StatusResult) -> list[tuple[str, str]]:
-    """What to type next, each command with what it does; none where all is well."""
-    states = {view.state for view in result.cells}
-    commands = []
-    if State.CALCULATING in states:
-        commands.append((to_type("locks list"), "shows who computes, and until when"))
-    cures = {view.failure.reason.cure for view in result.cells if view.failure}
-    dead = any(run.dead for run in result.runs)
-    if dead or "recover" in cures:
-        commands.append((to_type("recover"), "clears the locks of dead runs and computes again what failed"))
-    if "config check" in cures:
-        commands.append((to_type("config check"), "shows what in the configuration does not fit the database"))
-    if cures or dead:
-        commands.append((to_type("events --level warning"), "shows what went wrong before"))
-    elif states & {State.STALE, State.PENDING} and not commands:
-        commands.append((to_type("warmup --due"), "computes what is stale, failed or not calculated yet"))
-    return commands
 
 
 def stop(result: DemoRun) -> str:

@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.live import Live
 
 from countercache.errors import EXIT_OK, RedisError, UsageError
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.render import console
-from countercache.render.watch_screen import Picture, Seen
+from countercache.render.watch_screen import Seen, WatchScreen
 
 Read = Callable[[], Seen]
 
@@ -47,35 +48,35 @@ def terminal() -> Console:
     return screen
 
 
-def watch(screen: Console, read: Read, interval: float) -> int:
+def watch(screen: Console, read: Read, interval: float, commands: Commands = NO_OPTIONS) -> int:
     """Show what `read` gives, again every `interval` seconds, until q or Ctrl-C; returns the exit code.
 
     A `RedisError` of `read` is shown, and it is tried again. q and Ctrl-C are how a watch ends, so that is 0; another
     signal gives 128 and its number.
     """
     with _taken(screen) as terminal:
-        picture = Picture(interval)
+        watched = WatchScreen(interval, commands)
         due = 0.0
         while True:
             if time.monotonic() >= due:
-                _look(read, picture)
+                _look(read, watched)
                 due = time.monotonic() + interval
-            terminal.draw(picture)
+            terminal.draw(watched)
             keys = terminal.wait(due)
             if terminal.ended:
                 return EXIT_OK if terminal.ended == signal.SIGINT else 128 + terminal.ended
             if _QUIT & set(keys):
                 return EXIT_OK
             for key in keys:
-                picture.scroll(_ROWS.get(key, 0))
+                watched.scroll(_ROWS.get(key, 0))
 
 
-def _look(read: Read, picture: Picture) -> None:
+def _look(read: Read, watched: WatchScreen) -> None:
     try:
-        picture.seen = read()
-        picture.problem = ""
+        watched.seen = read()
+        watched.problem = ""
     except RedisError as error:
-        picture.problem = error.message
+        watched.problem = error.message
 
 
 @contextlib.contextmanager
@@ -133,7 +134,7 @@ class _Terminal:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self._keys, termios.TCSADRAIN, self._modes)
 
-    def draw(self, picture: Picture) -> None:
+    def draw(self, watched: WatchScreen) -> None:
         """Draw; where Ctrl-Z was pressed, only after it goes on in the foreground."""
         if self._suspend:
             self._suspend = False
@@ -142,7 +143,7 @@ class _Terminal:
             os.kill(os.getpid(), signal.SIGTSTP)
             signal.signal(signal.SIGTSTP, handler)
             self.take()
-        self._live.update(picture, refresh=True)
+        self._live.update(watched, refresh=True)
 
     def wait(self, until: float) -> list[str]:
         """Wait for keys (which are returned), a signal or that moment."""

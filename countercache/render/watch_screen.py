@@ -1,4 +1,4 @@
-"""One picture of `status --watch`: what fits a screen of some size, the most pressing first.
+"""The screen of `status --watch`: what fits a screen of some size, the most pressing first.
 
 From top to bottom: how many cells are in each state, trouble with Redis, the cells, runs in flight, why cells failed,
 what to type, the last events, and the keys. Cells and events share what the others leave.
@@ -14,10 +14,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.segment import Segment
 from rich.text import Text
 
+from countercache.model.program import PROGRAM
 from countercache.model.results import CellView, StatusResult
 from countercache.model.states import Event, State
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.render import terminal, text
 from countercache.render.log import body
+from countercache.render.next_commands import next_commands
 from countercache.render.widgets import Column, Flow, Grid, Runs
 
 Line = list[Segment]
@@ -43,16 +46,17 @@ class Seen(msgspec.Struct, frozen=True):
     at: float
 
 
-class Picture:
+class WatchScreen:
     """What the screen shows. `seen` is `None` before the first reading; `problem` is why the last one failed."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, commands: Commands = NO_OPTIONS) -> None:
         self.interval = interval
+        self.commands = commands
         self.seen: Seen | None = None
         self.problem = ""
         self.first = 0
         self.page = 1
-        """How many cells the last picture had room for."""
+        """How many cells had room when it was last drawn for."""
 
     def scroll(self, amount: int) -> None:
         """Move the cells by so many rows."""
@@ -81,8 +85,9 @@ class Picture:
             under.append(pen.draw(Runs(status.runs)))
         if why := pen.draw(*terminal.failures(status.cells))[1:]:
             under.append(why[:_LEAST_ROWS])
-        if commands := text.next_commands(status):
-            under.append(pen.draw(Flow(Text(command, "bold cyan") for command, _ in commands)))
+        if steps := next_commands(status):
+            typed = (self.commands.to_type(command) for command, _ in steps)
+            under.append(pen.draw(Flow(Text(command, "bold cyan") for command in typed)))
         left = height - len(head) - 1
         rest: list[Line] = []
         for part in under:
@@ -112,7 +117,7 @@ class Picture:
 
     def _title(self) -> RenderableType:
         if self.seen is None:
-            return Text("countercache", style="bold")
+            return Text(PROGRAM, style="bold")
         name = Text(text.escape(self.seen.status.namespace, 40), style="bold")
         return Flow([name, Text(_clock(self.seen.at), "dim"), *self._counts()])
 

@@ -176,7 +176,7 @@ class Uncut:
     """A part of a screen with commands to copy: what is longer than a line is folded by the terminal, not cut off."""
 
 
-class Commands(Uncut):
+class CommandList(Uncut):
     """Commands to type, each with what it does; that stands beneath where there is no room beside."""
 
     def __init__(self, lines: Sequence[tuple[str, str]]) -> None:
@@ -196,9 +196,3 @@ class Commands(Uncut):
                     beneath = textwrap.fill(does, max(NARROWEST, options.max_width - 4))
                     yield Segment("\n" + textwrap.indent(beneath, " " * 4))
             yield Segment.line()
-
-
-def hint(command: str, does: str) -> Iterator[RenderableType]:
-    """One command to type next."""
-    yield Text("")
-    yield Commands([(command, does)])

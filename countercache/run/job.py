@@ -1,6 +1,6 @@
 """One job of a run: what its worker reports becomes cells in Redis, under its lease, and its end becomes an outcome.
 
-A `Job` is a `Ward`. What the worker finished waits in `_pending` until a beat has written it: all that came at
+A `Job` is a `SupervisedJob`. What the worker finished waits in `_pending` until a tick has written it: all that came at
 once goes in one write, and what Redis did not take is tried again until the lease's own time is over, and no longer: a
 holder that cannot renew counts its lease from before it asked for it, and stops by itself.
 """
@@ -46,13 +46,14 @@ from countercache.model.states import (
     configured_cells,
     storable,
 )
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.run.outcome import job_exit_code, run_ended
-from countercache.run.redis_cooldown import RETRY, Silence
+from countercache.run.redis_cooldown import RETRY, RedisCooldown
 from countercache.run.supervisor import Ending, Worker
 from countercache.run.value_formatting import display
 from countercache.settings import CounterSettings, Settings
-from countercache.store import cell_store, event_log, lock_record
+from countercache.store import cell_store, event_log
 from countercache.store.lease import Lease
 from countercache.store.publishing import Claims, published
 from countercache.store.redis_client import Keys
@@ -86,7 +87,7 @@ class Task(msgspec.Struct, frozen=True):
 class Base(msgspec.Struct, frozen=True):
     """What the jobs of a run share: where the results go, who the run is, the cells that Redis has already (`known` of
     all counters, `labels` of the run's own, with their periods' names), which plain keys are whose, who hears of the
-    run's events, and when Redis did not answer.
+    run's events, how the next commands are typed, and when Redis did not answer.
     """
 
     redis: Redis
@@ -96,7 +97,8 @@ class Base(msgspec.Struct, frozen=True):
     labels: Mapping[CellId, str]
     claims: Claims
     log: Callable[[Event], None] = locks.unheard
-    silence: Silence = msgspec.field(default_factory=Silence)
+    commands: Commands = NO_OPTIONS
+    cooldown: RedisCooldown = msgspec.field(default_factory=RedisCooldown)
 
 
 class Job:
@@ -149,26 +151,26 @@ class Job:
             self.failure = Failure(Reason.WORKER, f"the worker process died ({how}) before it had ended")
             self._worker_done = True
 
-    def beat(self) -> float | None:
+    def tick(self) -> float | None:
         """Get the lock, store what has come, renew the lease: what is due. `None` when the lease is lost."""
         try:
-            self._base.silence.check()
+            self._base.cooldown.check()
             return self._acquire() if self.lease is None else self._tend(self.lease)
         except LockLost as lost:
             if time.monotonic() > self.deadline - SLACK:
                 return self.deadline
-            self.failure = Failure(lost.reason, str(lost))
+            self.failure = Failure(lost.reason, lost.message, lost.hint)
         except RedisUnreachable as error:
-            self._base.silence.note(error)
+            self._base.cooldown.note(error)
             if self.lease and self.lease.alive():
                 return min(time.monotonic() + RETRY, self.lease.until)
             if time.monotonic() > self.deadline - SLACK:
                 return self.deadline
             reason = Reason.LOCK_LOST if self.lease else Reason.UNREACHABLE
-            self.failure = Failure(reason, str(error))
+            self.failure = Failure(reason, error.message, error.hint)
             self._out_of_reach = True
         except RedisError as error:
-            self.failure = Failure(Reason.REDIS, str(error))
+            self.failure = Failure(Reason.REDIS, error.message, error.hint)
         return None
 
     def _tend(self, lease: Lease) -> float:
@@ -202,13 +204,13 @@ class Job:
         lost = ending is Ending.LOST and self.failure and self.failure.reason in (Reason.LOCK_LOST, Reason.CLEARED)
         for step in (self._mark_lost, self._leave) if lost else (self._store, self._fail_rest, self._leave):
             try:
-                self._base.silence.check()
+                self._base.cooldown.check()
                 step(self.lease)
             except CountercacheError as error:
                 if isinstance(error, RedisUnreachable):
-                    self._base.silence.note(error)
+                    self._base.cooldown.note(error)
                 # Nothing is stuck: the lease ends by itself, and cells without an end then read as abandoned.
-                self.failure = self.failure or Failure(Reason.REDIS, str(error))
+                self.failure = self.failure or Failure(Reason.REDIS, error.message, error.hint)
                 self._pending.clear()
                 if isinstance(error, RedisUnreachable) or step == self._leave:
                     self._base.log(self._ending())
@@ -225,7 +227,7 @@ class Job:
         """Put into the log why the run never began."""
         event = self._ending()
         if self.failure and self.failure.reason is Reason.LOCKED:
-            event = self._event(Level.WARNING, Category.LOCK, "refused", self.failure.message)
+            event = self._event(Level.WARNING, Category.LOCK, "refused", self.failure.text)
         if not self._out_of_reach:
             with suppress(RedisError):  # what is wrong with it is what the run failed of
                 event_log.record(self._base.redis, self._base.keys, event)
@@ -240,7 +242,7 @@ class Job:
     def _event(
         self, level: Level, category: Category, action: str, message: str, counters: tuple[str, ...] = ()
     ) -> Event:
-        about = {"lock": self.task.database, "run": self.id, "by": lock_record.who(self._base.owner)}
+        about = {"lock": self.task.database, "run": self.id, "by": self._base.owner.name}
         return Event(level, category, action, message, counters, at=time.time(), **about)
 
     def _mark_lost(self, lease: Lease) -> None:
@@ -263,6 +265,7 @@ class Job:
                 lease=self._settings.agent.lease,
                 budget=self.task.timeout,
                 log=self._base.log,
+                commands=self._base.commands,
             )
         except LockHeld as held:
             first, self.held = self.held is None, held
@@ -270,7 +273,7 @@ class Job:
                 if first:
                     self._base.log(self._event(Level.INFO, Category.LOCK, "waiting", str(held)))
                 return time.monotonic() + POLL
-            self.failure = Failure(Reason.LOCKED, str(held))
+            self.failure = Failure(Reason.LOCKED, held.message, held.hint)
             self._worker_done = True
             return math.inf
         self.held = None
@@ -320,7 +323,7 @@ class Job:
             else:
                 text = display(computed.value, settings.format)
                 keys = published(self._settings.publish, computed, text, time.time())
-                hold = None if self.task.accept else _hold(finished.counter, settings)
+                hold = None if self.task.accept else _hold(finished.counter, settings, self._base.commands)
                 gone, definition = outdated.get(computed.cell, ()), self._definitions.of(computed.cell)
                 yield cell_store.Publication(computed, text, settings.fresh_for, keys, hold, gone, definition)
 
@@ -334,7 +337,7 @@ class Job:
             except RedisUnreachable:
                 raise
             except RedisError:  # a full memory: it takes a word at the attempts, if no more
-                lease.mark(self.failure.reason, self.failure.message)
+                lease.mark(self.failure.reason, self.failure.text)
                 raise
 
     def outcome(
@@ -366,16 +369,16 @@ class Job:
 
 
 def _cells(finished: Finished) -> str:
-    count = sum(cell.rejected > 0 for cell in finished.cells if cell.value is not None)
-    return "1 cell" if count == 1 else f"{count} cells"
+    return count(sum(cell.rejected > 0 for cell in finished.cells if cell.value is not None), "cell")
 
 
-def _hold(counter: str, settings: CounterSettings) -> cell_store.Hold | None:
+def _hold(counter: str, settings: CounterSettings, commands: Commands) -> cell_store.Hold | None:
     """Which values of a counter are held back."""
     if settings.max_change is None:
         return None
     bound = f"more than max_change = {percent_text(settings.max_change)}"
-    return cell_store.Hold(settings.max_change, f"{bound}; `{to_type(f'accept {shlex.quote(counter)}')}` stores it")
+    store = commands.to_type(f"accept {shlex.quote(counter)}")
+    return cell_store.Hold(settings.max_change, f"{bound}; `{store}` stores it")
 
 
 def _with_held(finished: Finished, written: cell_store.Written) -> Finished:

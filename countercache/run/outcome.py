@@ -16,6 +16,7 @@ from countercache.errors import (
 from countercache.model.durations import rough_text
 from countercache.model.results import CellView, CounterOutcome, JobOutcome, Skip
 from countercache.model.states import Failure, Level, Reason
+from countercache.model.wording import count
 
 _CODES = {
     Reason.TIMEOUT: EXIT_TIMEOUT,
@@ -73,11 +74,13 @@ def run_ended(
     failed = tuple(counter.counter for counter in counters if counter.failures)
     succeeded, took = len(counters) - len(failed), rough_text(duration)
     if failure:
-        message = f"{failure.reason}: {failure.message} ({succeeded} of {len(counters)} counters stored, after {took})"
+        message = (
+            f"{failure.reason}: {failure.text} ({succeeded} of {count(len(counters), 'counter')} stored, after {took})"
+        )
         if failure.reason is Reason.CANCELLED:
             return Level.WARNING, "cancelled", message, failed
         return Level.ERROR, "failed", message, failed
-    message = f"{succeeded} of {len(counters)} counters succeeded, in {took}"
+    message = f"{succeeded} of {count(len(counters), 'counter')} succeeded, in {took}"
     if not failed:
         return Level.INFO, "finished", message, ()
     if any(counter.values for counter in counters):

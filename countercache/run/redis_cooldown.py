@@ -10,7 +10,7 @@ RETRY = 0.25
 """Seconds before a write that Redis did not answer is tried again."""
 
 
-class Silence:
+class RedisCooldown:
     """When Redis did not answer: what one job has waited for in vain, the others need not wait for at once again.
 
     Each attempt may take a second, in which the guard does nothing else: a run of many jobs has no time for one each.

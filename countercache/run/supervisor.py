@@ -6,9 +6,9 @@ the guard says one line to start and closes its end to stop. So whatever becomes
 of the pipe (and on Linux is killed with it, `prctl(2)` PR_SET_PDEATHSIG), and whatever becomes of the worker, the guard
 sees the end of the reports.
 
-The guard is one thread with one `select`: reports, signals, beats (renewals of a lease) and deadlines all pass there,
-so none of them can wait for another. Where a program has started the guard, the pipe from it is there too: its end
-ends the run.
+The guard is one thread with one `select`: reports, signals, what jobs have due (renewals of a lease) and deadlines all
+pass there, so none of them can wait for another. Where a program has started the guard, the pipe from it is there too:
+its end ends the run.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ GRACE = 0.75
 CANCEL = 0.6
 """Seconds of the grace that the cancelling may take; then the worker goes without."""
 
-TICK = 0.2
-"""Seconds between two calls of the observer's tick, and the longest that the guard ever waits for anything."""
+REFRESH = 0.2
+"""Seconds between two refreshes of what is shown, and the longest that the guard ever waits for anything."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ending(StrEnum):
-    """Why the watch over a ward is over."""
+    """Why the watch over a job is over."""
 
     DONE = "done"
     TIMEOUT = "timeout"
@@ -47,7 +47,7 @@ class Ending(StrEnum):
     LOST = "lost"
 
 
-class Ward(Protocol):
+class SupervisedJob(Protocol):
     """What the guard watches over: a worker's counterpart, one a job. Moments are those of `time.monotonic()`."""
 
     @property
@@ -67,7 +67,7 @@ class Ward(Protocol):
         """Take note that the worker is gone: its exit status, negative where a signal killed it."""
         ...
 
-    def beat(self) -> float | None:
+    def tick(self) -> float | None:
         """Do what is due: at the moment that was last returned, and after reports.
 
         Returns when it is next due, or `None` when what the job must hold is lost.
@@ -224,31 +224,31 @@ class Guard:
             self._pause(until)
         return not self.signal
 
-    def watch(self, wards: Mapping[str, Ward], tick: Callable[[], None]) -> None:
-        """Watch over the wards, each named as its worker, until each has ended.
+    def watch(self, jobs: Mapping[str, SupervisedJob], refresh: Callable[[], None]) -> None:
+        """Watch over the jobs, each named as its worker, until each has ended.
 
-        `tick` is called about five times a second, for whoever shows the progress.
+        `refresh` is called about five times a second, for whoever shows the progress.
         """
-        active = dict(wards)
-        beats = dict.fromkeys(active, 0.0)
-        next_tick = 0.0
+        active = dict(jobs)
+        ticks = dict.fromkeys(active, 0.0)
+        next_refresh = 0.0
         while True:
             for name in list(active):
-                if ending := self._ending(name, active[name], beats):
+                if ending := self._ending(name, active[name], ticks):
                     self.workers[name].stop()
                     active.pop(name).end(ending)
-            if time.monotonic() >= next_tick:
-                tick()
-                next_tick = time.monotonic() + TICK
+            if time.monotonic() >= next_refresh:
+                refresh()
+                next_refresh = time.monotonic() + REFRESH
             if not active:
                 return
-            until = min(next_tick, self._next_kill(), *(min(beats[name], active[name].deadline) for name in active))
-            beats.update(dict.fromkeys(self._serve(active, until), 0.0))
+            until = min(next_refresh, self._next_kill(), *(min(ticks[name], active[name].deadline) for name in active))
+            ticks.update(dict.fromkeys(self._serve(active, until), 0.0))
 
-    def _serve(self, active: Mapping[str, Ward], until: float) -> list[str]:
+    def _serve(self, active: Mapping[str, SupervisedJob], until: float) -> list[str]:
         """Wait, hand on what was reported, and then which workers are gone: nothing that one has said is lost.
 
-        Returns the names of those that reported: each is due a beat, to deal with all that came at once.
+        Returns the names of those that reported: each is due a tick at once, to deal with all that came at once.
         """
         heard = [(worker.name, lines) for worker, lines in self._pause(until) if worker.name in active]
         for name, lines in heard:
@@ -262,25 +262,25 @@ class Guard:
                     active[worker.name].closed(status)
         return [name for name, _ in heard]
 
-    def _ending(self, name: str, ward: Ward, beats: dict[str, float]) -> Ending | None:
-        """Whether, and how, the watch over the ward is over now; gives it its beat when that is due."""
-        if ward.done():
+    def _ending(self, name: str, job: SupervisedJob, ticks: dict[str, float]) -> Ending | None:
+        """Whether, and how, the watch over the job is over now; gives it its tick when that is due."""
+        if job.done():
             return Ending.DONE
         if self.signal:
             return Ending.SIGNAL
-        if time.monotonic() >= ward.deadline:
+        if time.monotonic() >= job.deadline:
             return Ending.TIMEOUT
-        if time.monotonic() >= beats[name]:
-            moment = ward.beat()
+        if time.monotonic() >= ticks[name]:
+            moment = job.tick()
             if moment is None:
                 return Ending.LOST
-            beats[name] = moment
-        return Ending.DONE if ward.done() else None
+            ticks[name] = moment
+        return Ending.DONE if job.done() else None
 
     def _pause(self, until: float) -> list[tuple[Worker, list[bytes]]]:
-        """Wait for reports or a signal, at most a tick or until that moment; return what the workers reported."""
+        """Wait for reports or a signal, at most `REFRESH` or until that moment; return what the workers reported."""
         heard = []
-        for key, _ in self._selector.select(min(max(0.0, until - time.monotonic()), TICK)):
+        for key, _ in self._selector.select(min(max(0.0, until - time.monotonic()), REFRESH)):
             if key.data is None:
                 if not os.read(key.fd, 4096):  # the program has gone, or does not want the run any more
                     self._selector.unregister(key.fd)

@@ -12,7 +12,7 @@ from countercache.settings import Settings
 from countercache.worker.protocol import Ended, Go, Report, decode_go, encode
 
 
-class Line:
+class MessageChannel:
     """The worker's end of the channel, in messages instead of bytes."""
 
     def __init__(self, channel: Channel) -> None:
@@ -30,13 +30,13 @@ class Line:
 
 def work(settings: Settings, database: str, channel: Channel) -> None:
     """What a worker process does. An error that nobody foresaw is reported too: a process that dies says nothing."""
-    line = Line(channel)
+    messages = MessageChannel(channel)
     try:
         from countercache.worker import tasks  # noqa: PLC0415 - SQLAlchemy is for workers only
 
-        tasks.run(line, settings, database)
+        tasks.run(messages, settings, database)
     except Exception as error:  # noqa: BLE001
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         message = f"unexpected {type(error).__name__} at {place}: {redact(str(error))}"
-        line.send(Ended(Failure(Reason.WORKER, message)))
+        messages.send(Ended(Failure(Reason.WORKER, message)))

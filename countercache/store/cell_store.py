@@ -262,7 +262,7 @@ def _told(entries: Sequence[Publication]) -> list[tuple[str, str, str, list[str]
             first.setdefault(entry.computed.cell.counter, failure)
     told = _grouped((failure, counter) for counter, failure in first.items() if failure.reason is not Reason.CANCELLED)
     return [
-        (*_EVENTS.get(failure.reason, ("counter", "failed")), f"{failure.reason}: {short(failure.message)}", counters)
+        (*_EVENTS.get(failure.reason, ("counter", "failed")), f"{failure.reason}: {short(failure.text)}", counters)
         for failure, counters in told
     ]
 
@@ -322,7 +322,7 @@ def _failure(keys: Keys, entry: Publication, failure: Failure) -> dict[str, Any]
         "counter": found.cell.counter,
         "label": found.label,
         "reason": failure.reason,
-        "error": short(failure.message),
+        "error": short(failure.text),
         "counts": failure.reason is not Reason.CANCELLED,
     }
 

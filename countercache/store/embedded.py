@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from countercache.errors import RedisUnreachable
+from countercache.model.program import PROGRAM
 from countercache.model.results import EmbeddedStatus, EmbeddedStopped
 
 STATE_VARIABLE = "COUNTERCACHE_STATE_DIR"
@@ -128,7 +129,7 @@ def _directory() -> Path:
     import platformdirs  # noqa: PLC0415 - not needed where the variable is set
 
     try:
-        return platformdirs.user_state_path("countercache") / "valkey"
+        return platformdirs.user_state_path(PROGRAM) / "valkey"
     except RuntimeError as error:
         problem = "this user has no home directory for the embedded Valkey's data"
         raise RedisUnreachable(problem, hint=_SET_DIRECTORY) from error

@@ -84,7 +84,7 @@ class Lease:
         keys = (self.keys.began, self.keys.events)
         counters = counters_text(self.counters)
         about = (self.id, self.fence, counters, attempt_record(reason, message), self.name, self.who)
-        answer = redis_client.run(self.client, "mark", keys, *about, self.keys.keep)
+        answer = redis_client.run(self.client, "mark_lost", keys, *about, self.keys.keep)
         self.tell(answer[1])
 
     def release(self, ending: Event | None = None) -> None:

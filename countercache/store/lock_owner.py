@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from countercache.model.program import PROGRAM
 from countercache.model.redaction import redact
 from countercache.model.states import Lock, Owner, Verdict
 
@@ -28,7 +29,7 @@ def this_owner(command: str) -> Owner:
         pid_start=_look(pid).start,
         user=_user(),
         command=redact(command).encode(errors="backslashreplace").decode()[:_LONGEST_COMMAND],
-        version=version("countercache"),
+        version=version(PROGRAM),
     )
 
 

@@ -12,11 +12,6 @@ from countercache.store import event_log
 from countercache.store.redis_client import Keys, integer, seconds
 
 
-def who(owner: Owner) -> str:
-    """An owner in one word, as events name them."""
-    return f"{owner.user}@{owner.host}"
-
-
 def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
     """A lock from its hash and PTTL. What is missing or odd (nobody but us should write there) becomes empty or 0, and
     what is longer than we write it is cut.

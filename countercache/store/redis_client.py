@@ -296,7 +296,7 @@ class Script(NamedTuple):
 
 
 # What a script begins with, where that is not what most have in common.
-_BEGINNINGS = {"cells": (), "look": ("content",), "remove": ("prelude", "content")}
+_BEGINNINGS = {"cells": (), "inspect_foreign": ("digest",), "remove": ("prelude", "digest")}
 
 
 @cache

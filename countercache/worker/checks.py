@@ -116,7 +116,7 @@ def _source(
     yield found
     yield from warnings
     for group, wrong in opened.group_failures.items():
-        yield Check(f"group {group}", ok=False, message=wrong.message)
+        yield Check(f"group {group}", ok=False, message=wrong.text)
     yield from checked
 
 
@@ -138,7 +138,7 @@ def _counter(settings: Settings, source: Source, counter: str) -> Check:
     """Whether a counter's fields and periods are there."""
     subject = f"counter {counter}"
     if wrong := source.plan.failures.get(counter):
-        return Check(subject, ok=False, message=wrong.message)
+        return Check(subject, ok=False, message=wrong.text)
     asked = settings.counters[counter].periods
     named = () if asked == EACH else [period for period in asked if period not in (LATEST, ALL)]
     listed = source.names.periods

@@ -18,7 +18,6 @@ from countercache.databases.query_parts import Range
 from countercache.databases.statements import Statements
 from countercache.model.results import Check, Finding, Health
 from countercache.model.states import Reason
-from countercache.model.suggested_commands import to_type
 from countercache.model.table import Table
 from countercache.settings import Settings
 from countercache.worker import checks
@@ -111,7 +110,7 @@ def _checks(
         if check.warning:
             yield Finding(name, check.subject, Health.WARNING, message, why, hint)
         elif not check.ok:
-            yield Finding(name, check.subject, Health.WRONG, message, why, hint or to_type("config check"))
+            yield Finding(name, check.subject, Health.WRONG, message, why, hint)
         elif check.subject.startswith("source "):
             yield Finding(name, check.subject, Health.OK, check.message, why)
     good: dict[str, list[str]] = {}

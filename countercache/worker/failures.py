@@ -20,4 +20,4 @@ def failure(error: CountercacheError) -> Failure:
             reason = Reason.TIMEOUT
         case _:
             reason = Reason.DATABASE
-    return Failure(reason, str(error))
+    return Failure(reason, error.message, error.hint)

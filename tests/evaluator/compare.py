@@ -132,7 +132,7 @@ def _wanted(outcome: Outcome) -> str:
 def _shown(computed: Computed) -> str:
     failure = computed.failure
     return _line(
-        f"{failure.reason}: {failure.message}" if failure else _decimal(_exact(computed.value)),
+        f"{failure.reason}: {failure.text}" if failure else _decimal(_exact(computed.value)),
         repr(computed.label),
         _exact(computed.previous),
         _exact(computed.change),

@@ -30,8 +30,8 @@ GUARD_POINTS = {
 WORKER_POINTS = {
     "work": ("countercache.run.worker_process", "work"),
     "connect": ("countercache.databases.base", "Target.open"),
-    "report": ("countercache.run.worker_process", "Line.send"),
-    "order": ("countercache.run.worker_process", "Line.receive"),
+    "report": ("countercache.run.worker_process", "MessageChannel.send"),
+    "order": ("countercache.run.worker_process", "MessageChannel.receive"),
 }
 MOMENTS = ("before", "after")
 

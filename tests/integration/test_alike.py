@@ -196,7 +196,7 @@ def test_a_field_that_is_nowhere(missing: Missing, kind: str, request: pytest.Fi
     assert results.value("right", period="all") == 5
     for name in ("wrong", "of-each"):
         assert results.failures[name].reason is Reason.CONFIG
-        assert 'did you mean "101"?' in results.failures[name].message
+        assert 'did you mean "101"?' in results.failures[name].text
     checks = [check for report in order(of, task=CHECK) if isinstance(report, Checked) for check in report.checks]
     assert {check.subject for check in checks if not check.ok} == {"counter wrong", "counter of-each"}
 
@@ -216,7 +216,7 @@ def test_a_wide_table_without_one_of_its_columns(kind: str, request: pytest.Fixt
     results = compute(settings(url, counters, **wide))
     assert results.ended is None
     assert results.value("good") == 5
-    assert 'no column "zz"' in results.failures["bad"].message
+    assert 'no column "zz"' in results.failures["bad"].text
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -78,7 +78,7 @@ def test_a_condition_of_a_group_is_one_expression(url: str, where: str, listed: 
     failure = results.cell("totals", "odd", "all").failure
     assert failure
     assert failure.reason is Reason.CONFIG
-    assert 'group "odd": its "where" must be one expression by itself: ' in failure.message
+    assert 'group "odd": its "where" must be one expression by itself: ' in failure.text
 
 
 def conditions(seed: int) -> list[str]:

@@ -22,6 +22,7 @@ from countercache.foreign_locks.scan import UNRECOGNISED
 from countercache.model.key_text import spelled
 from countercache.model.results import ClearResult, ForeignLock
 from countercache.model.states import Verdict
+from countercache.model.suggested_commands import NO_OPTIONS, clear_foreign
 from countercache.store import event_log
 from tests import stack
 from tests.integration.redis_side import OWNER, Side, commands_beyond, version
@@ -59,10 +60,16 @@ def found(side: Side, *patterns: str) -> dict[bytes, ForeignLock]:
     return {lock.key: lock for lock in result.foreign}
 
 
-def clear(side: Side, *names: str, patterns: tuple[str, ...] = (), **options: bool) -> ClearResult:
+def clear(
+    side: Side,
+    *names: str,
+    patterns: tuple[str, ...] = (),
+    force: bool = False,
+    foreign: bool = False,
+    dry_run: bool = False,
+) -> ClearResult:
     """Clears as the command does, by `OWNER`."""
-    given = {"force": False, "foreign": False, "dry_run": False} | options
-    return scan.clear(side.client, side.keys, patterns, names, by=OWNER, **given)
+    return scan.clear(side.client, side.keys, patterns, names, force=force, foreign=foreign, dry_run=dry_run, by=OWNER)
 
 
 # --- list
@@ -305,7 +312,7 @@ def test_the_command_that_is_named_can_be_pasted(key: bytes, side: Side, valkey:
     config = valkey.directory / "countercache.toml"
     tables = '[databases.main]\nurl = "sqlite:///x.db"\n[counters.users]\ndatabase = "main"\nsql = "SELECT 1"\n'
     config.write_text(f'[redis]\nurl = "{valkey.url}"\n{tables}', encoding="utf-8")
-    command = shlex.split(found(side)[key].clear_command)
+    command = shlex.split(NO_OPTIONS.to_type(clear_foreign(found(side)[key].key)))
     assert cli.main(["--config", str(config), *command[1:]]) == 0
     assert not raw.exists(key)
 

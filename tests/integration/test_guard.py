@@ -17,15 +17,15 @@ import pytest
 from countercache.run.supervisor import GRACE, Channel, Ending, Guard
 
 
-class Ward:
+class Scripted:
     """Takes note of all that the guard tells it."""
 
-    def __init__(self, seconds: float = 30.0, beats: list[float | None] | None = None) -> None:
+    def __init__(self, seconds: float = 30.0, ticks: list[float | None] | None = None) -> None:
         self.deadline = time.monotonic() + seconds
         self.lines: list[bytes] = []
         self.status: int | None = None
         self.endings: list[Ending] = []
-        self.beats = beats or []
+        self.ticks = ticks or []
         self.finished = False
 
     def done(self) -> bool:
@@ -39,21 +39,21 @@ class Ward:
         self.status = status
         self.finished = True
 
-    def beat(self) -> float | None:
-        return self.beats.pop(0) if self.beats else math.inf
+    def tick(self) -> float | None:
+        return self.ticks.pop(0) if self.ticks else math.inf
 
     def end(self, ending: Ending) -> None:
         self.endings.append(ending)
 
 
 def watch(
-    ward: Ward, target: Callable[[Channel], None], tick: Callable[[], None] = lambda: None
+    job: Scripted, target: Callable[[Channel], None], refresh: Callable[[], None] = lambda: None
 ) -> tuple[float, int | None]:
     """Run one worker under the guard; how long it took, and the worker's exit status."""
     before = time.monotonic()
     with Guard({"job": target}) as guard:
         guard.workers["job"].go(b"start")
-        guard.watch({"job": ward}, tick)
+        guard.watch({"job": job}, refresh)
     assert not psutil.pid_exists(guard.workers["job"].pid)
     return time.monotonic() - before, guard.workers["job"].status
 
@@ -73,10 +73,10 @@ def test_everything_said_is_heard_before_the_end() -> None:
             channel.send(b"%06d" % number * 100)
         channel.send(b"end")
 
-    ward = Ward()
-    watch(ward, target)
-    assert [line[:6] for line in ward.lines] == [*(b"%06d" % number for number in range(5000)), b"end"]
-    assert ward.endings == [Ending.DONE]
+    job = Scripted()
+    watch(job, target)
+    assert [line[:6] for line in job.lines] == [*(b"%06d" % number for number in range(5000)), b"end"]
+    assert job.endings == [Ending.DONE]
 
 
 def test_a_worker_that_dies_is_noticed_with_its_status() -> None:
@@ -86,9 +86,9 @@ def test_a_worker_that_dies_is_noticed_with_its_status() -> None:
         channel.send(channel.receive())
         os.kill(os.getpid(), signal.SIGKILL)
 
-    ward = Ward()
-    watch(ward, target)
-    assert (ward.lines, ward.status, ward.endings) == ([b"start"], -signal.SIGKILL, [Ending.DONE])
+    job = Scripted()
+    watch(job, target)
+    assert (job.lines, job.status, job.endings) == ([b"start"], -signal.SIGKILL, [Ending.DONE])
 
 
 def hold_the_interpreter(channel: Channel) -> None:
@@ -112,9 +112,9 @@ def stop_itself(channel: Channel) -> None:
 @pytest.mark.parametrize("target", [say_and_hang, hold_the_interpreter, sleep_in_c, stop_itself])
 def test_no_worker_outlives_deadline_and_grace(target: Callable[[Channel], None]) -> None:
     """Hanging in Python or in C, with or without the interpreter's lock, or stopped: it is gone in time."""
-    ward = Ward(seconds=0.4)
-    took, _ = watch(ward, target)
-    assert ward.endings == [Ending.TIMEOUT]
+    job = Scripted(seconds=0.4)
+    took, _ = watch(job, target)
+    assert job.endings == [Ending.TIMEOUT]
     assert 0.4 <= took < 0.4 + GRACE + 0.5
 
 
@@ -130,18 +130,18 @@ def test_a_worker_that_is_asked_to_stop_cancels_first(tmp_path: Path) -> None:
         channel.on_stop(cancel)
         say_and_hang(channel)
 
-    took, status = watch(Ward(seconds=0.3), target)
+    took, status = watch(Scripted(seconds=0.3), target)
     assert mark.read_text() == "True"
     assert status == 0
     assert took < 0.3 + GRACE + 0.5
 
 
 def test_a_ward_that_loses_what_it_holds_ends_at_once() -> None:
-    """`None` from a beat ends the watch as lost; before it, beats came when they were asked for."""
+    """`None` from a tick ends the watch as lost; before it, ticks came when they were asked for."""
     start = time.monotonic()
-    ward = Ward(beats=[start + 0.1, start + 0.2, None])
-    took, _ = watch(ward, say_and_hang)
-    assert ward.endings == [Ending.LOST]
+    job = Scripted(ticks=[start + 0.1, start + 0.2, None])
+    took, _ = watch(job, say_and_hang)
+    assert job.endings == [Ending.LOST]
     assert took < 0.2 + GRACE + 0.5
 
 
@@ -149,16 +149,16 @@ def test_a_ward_that_loses_what_it_holds_ends_at_once() -> None:
 def test_a_signal_ends_the_watch_and_the_old_handlers_come_back(number: signal.Signals) -> None:
     """The run ends by the signal; afterwards the process has its own handlers again."""
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)]
-    ward = Ward()
+    job = Scripted()
     sent: list[bool] = []
 
-    def tick() -> None:
-        if ward.lines and not sent:
+    def refresh() -> None:
+        if job.lines and not sent:
             sent.append(True)
             os.kill(os.getpid(), number)
 
-    took, _ = watch(ward, say_and_hang, tick)
-    assert ward.endings == [Ending.SIGNAL]
+    took, _ = watch(job, say_and_hang, refresh)
+    assert job.endings == [Ending.SIGNAL]
     assert took < 5
     assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)]
 
@@ -170,26 +170,26 @@ def test_one_job_does_not_wait_for_another() -> None:
         channel.send(channel.receive())
         channel.send(b"end")
 
-    wards = {"a": Ward(), "b": Ward(seconds=0.5), "c": Ward()}
+    jobs = {"a": Scripted(), "b": Scripted(seconds=0.5), "c": Scripted()}
     with Guard({"a": quick, "b": say_and_hang, "c": quick}) as guard:
         for worker in guard.workers.values():
             worker.go(b"start")
-        guard.watch(wards, lambda: None)
-    assert [ward.endings for ward in wards.values()] == [[Ending.DONE], [Ending.TIMEOUT], [Ending.DONE]]
+        guard.watch(jobs, lambda: None)
+    assert [job.endings for job in jobs.values()] == [[Ending.DONE], [Ending.TIMEOUT], [Ending.DONE]]
 
 
 _GUARD_OF_TWO = """
 import sys, time
 from countercache.run.supervisor import Guard
-from tests.integration.test_guard import Ward, hold_the_interpreter, say_and_hang
+from tests.integration.test_guard import Scripted, hold_the_interpreter, say_and_hang
 with Guard({"one": say_and_hang, "two": hold_the_interpreter}) as guard:
     for worker in guard.workers.values():
         worker.go(b"start")
-    wards = {"one": Ward(), "two": Ward()}
-    def tick():
-        if all(ward.lines for ward in wards.values()):
+    jobs = {"one": Scripted(), "two": Scripted()}
+    def refresh():
+        if all(job.lines for job in jobs.values()):
             print(*(worker.pid for worker in guard.workers.values()), flush=True)
-    guard.watch(wards, tick)
+    guard.watch(jobs, refresh)
 """
 
 

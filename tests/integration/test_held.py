@@ -54,7 +54,7 @@ def test_a_value_that_moves_too_much_is_held_back(side: Side, before: str, after
     assert (now.failure is not None) is held
     if now.failure:
         assert now.failure.reason is Reason.HELD
-        assert now.failure.message.endswith(f"from £{before} to £{after}; accept it")
+        assert now.failure.text.endswith(f"from £{before} to £{after}; accept it")
         assert now.failures == 0, "the circuit breaker has nothing to count"
         assert [each.action for each in event_log.read(side.client, side.keys)].count("held") == 1
 

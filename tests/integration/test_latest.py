@@ -224,7 +224,7 @@ def test_the_rule_for_what_is_missing_is_that_of_the_counter_that_names_the_fiel
     assert results.value("each", period="2024/25") == 2
     failure = results.cell("uses", period="2024/25").failure
     assert failure and failure.reason is Reason.MISSING
-    assert failure.message == "1 of 3 entities lacks a figure of debt in 2024/25"
+    assert failure.text == "1 of 3 entities lacks a figure of debt in 2024/25"
 
 
 def test_zero_is_a_value_where_there_is_no_figure_at_all(make_tables: Callable[[str], str]) -> None:
@@ -246,4 +246,4 @@ def test_a_period_with_the_name_of_a_word_fails_each(make_tables: Callable[[str]
     assert results.value("whole", period="all") == 12
     failure = results.cell("each", period="2024").failure
     assert failure and failure.reason is Reason.CONFIG
-    assert 'a period is called "all"' in failure.message
+    assert 'a period is called "all"' in failure.text

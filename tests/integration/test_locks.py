@@ -77,7 +77,7 @@ def test_only_one_gets_it(side: Side) -> None:
     assert held.lock.id == "run-a"
     assert held.lock.owner == OWNER
     assert held.exit_code == 4
-    for part in ("deploy@web-1", "pid 4711", r"since \d+s", r"in 1[45]m", "locks list", "locks clear main --force"):
+    for part in ("deploy@web-1", "pid 4711", r"for \d+s", r"in 1[45]m", "locks list", "locks clear main --force"):
         assert re.search(part, str(held))
 
 

@@ -94,15 +94,15 @@ def test_what_where_leaves_out_has_no_name(url: str) -> None:
     of = settings(url, counters, **lookups("lang = 'en'"))
     capital = GroupSettings(source="figures", entities=("caerdydd",))
     results = compute(msgspec.structs.replace(of, groups={"capital": capital}))
-    assert 'no field or counter is called "dyled"' in results.failures["welsh"].message
+    assert 'no field or counter is called "dyled"' in results.failures["welsh"].text
     # Two entities in each of two periods.
     assert results.value("absent", period="all") == 4
     failure = results.cell("named", "capital", "all").failure
     assert failure
-    assert 'no entity is called "caerdydd"' in failure.message
+    assert 'no entity is called "caerdydd"' in failure.text
     failure = results.cell("eleni", period="eleni").failure
     assert failure
-    assert failure.message == 'there is no period "eleni"; there are "last year", "this year"'
+    assert failure.text == 'there is no period "eleni"; there are "last year", "this year"'
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_condition_that_is_wrong(url: str, where: str, said: str) -> None:
     load(url, TRANSLATED, {})
     failure = compute(settings(url, {"c": counter("debt")}, fields=Lookup(table="topic", where=where))).failures["c"]
     assert failure.reason is Reason.CONFIG
-    assert said in failure.message
+    assert said in failure.text
 
 
 def test_a_period_without_an_order_is_the_oldest(url: str) -> None:
@@ -166,7 +166,7 @@ def test_two_fields_of_one_name(url: str) -> None:
     results = compute(of)
     assert results.value("loans-only", period="all") == 100
     said = 'field "debt": table "topic" has two rows named "debt"'
-    assert {name: failure.message for name, failure in results.failures.items()} == {
+    assert {name: failure.text for name, failure in results.failures.items()} == {
         name: f"counter {name}, {said}" for name in ("first", "second", "third", "entities")
     }
     alone = compute(of, ["third"]).failures["third"]

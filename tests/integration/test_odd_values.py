@@ -99,7 +99,7 @@ def test_a_real_is_stored_as_it_is_printed(make_database: Callable[[str], str]) 
     for query, shown in NO_NUMBERS.items():
         failure = results.failures[query]
         assert failure.reason is Reason.SQL
-        assert failure.message == f"the query gives {shown}, not a number"
+        assert failure.text == f"the query gives {shown}, not a number"
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
@@ -119,7 +119,7 @@ def test_text_that_cannot_be_decoded_is_no_number(tmp_path: Path, text: str, enc
         failed = failing.cell(counter)
         assert (failed.label, failed.value, failed.rejected) == ("2001", None, 2)
         assert failed.failure and failed.failure.reason is Reason.REJECTED
-        assert "2 of 4 values of a in 2001 are not numbers, such as" in failed.failure.message
+        assert "2 of 4 values of a in 2001 are not numbers, such as" in failed.failure.text
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_rejected_blob_is_shown_as_one(tmp_path: Path, blob: str, shown: str) 
     failure = compute(sqlite_settings(path)).cell("totals").failure
     assert failure
     ending = 'rejected = "skip" leaves such values out'
-    assert failure.message == f"1 of 1 values of a in 2001 is not a number, such as {shown} (dee); {ending}"
+    assert failure.text == f"1 of 1 values of a in 2001 is not a number, such as {shown} (dee); {ending}"
 
 
 def test_text_that_cannot_be_decoded_in_columns(tmp_path: Path) -> None:
@@ -175,4 +175,4 @@ def test_names_that_cannot_be_decoded_are_an_error(tmp_path: Path, column: str) 
     assert set(results.failures) == ({"entities"} if column == "who" else {"totals", "entities"})
     for failure in results.failures.values():
         assert failure.reason is Reason.SQL
-        assert "Could not decode to UTF-8" in failure.message
+        assert "Could not decode to UTF-8" in failure.text

@@ -60,7 +60,7 @@ def test_an_error_about_a_connection_is_not_the_loss_of_ours(
     results = by_sql(make_database(RAISES + REMOTE), "SELECT 1", query, "SELECT 2")
     assert results.ended is None
     assert results.failures[query].reason is reason
-    assert said in results.failures[query].message
+    assert said in results.failures[query].text
     assert results.value("SELECT 2", period="all") == 2
 
 
@@ -77,7 +77,7 @@ def test_the_loss_of_our_connection_ends_the_job(postgres: Cluster, make_databas
 @pytest.mark.parametrize("query", ["SELECT 1 WHERE 1 = 0", "SELECT 1, 2 WHERE 1 = 0"])
 def test_no_row(url: str, query: str) -> None:
     """A query without a row has nothing else that is wrong with it."""
-    assert by_sql(url, query).failures[query].message == "the query gives no row, not one"
+    assert by_sql(url, query).failures[query].text == "the query gives no row, not one"
 
 
 @pytest.mark.parametrize("zero", ["-0.0", "0.0", "-0e0", "0", "-0"])

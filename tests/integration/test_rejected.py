@@ -74,7 +74,7 @@ def failed(cell: Computed, reason: Reason) -> str:
     assert cell.value is None
     assert cell.failure is not None
     assert cell.failure.reason is reason, cell.failure
-    return cell.failure.message
+    return cell.failure.text
 
 
 @pytest.mark.parametrize("missing", Missing)

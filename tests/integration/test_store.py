@@ -369,7 +369,7 @@ def test_odd_data_is_an_error_of_its_cell(side: Side) -> None:
     odd = views[USERS]
     assert odd.state == "error"
     assert odd.failure is not None
-    assert "no number" in odd.failure.message
+    assert "no number" in odd.failure.text
     assert odd.cell is not None
     assert odd.cell.display == '\\xfe"\\'
     assert views[cell("debt")].failure == Failure(Reason.REDIS, "€")
@@ -386,7 +386,7 @@ def test_an_absurd_number_is_none(side: Side, number: str) -> None:
     side.raw.hset(side.keys.cell(USERS), mapping={"value": number, "previous": number, "change": number})
     view = cell_store.read(side.client, side.keys, side.settings).view(USERS, "Users")
     assert view.failure is not None
-    assert "no number" in view.failure.message
+    assert "no number" in view.failure.text
     assert view.cell is not None
     assert (view.cell.value, view.cell.previous, view.cell.change) == (None, None, None)
 

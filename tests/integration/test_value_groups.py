@@ -125,7 +125,7 @@ def test_a_group_that_cannot_be_made_fails_its_counters_alone(url: str, change: 
     assert set(results.failures) == {"totals", "entities"}
     for failure in results.failures.values():
         assert failure.reason is Reason.CONFIG
-        assert failure.message.startswith(f'group "country": {said}'), failure.message
+        assert failure.text.startswith(f'group "country": {said}'), failure.text
     assert results.value("other", "few", "all") == 1005
     (checks,) = [report for report in order(mine, task=CHECK) if isinstance(report, Checked) and len(report.checks) > 1]
     assert {check.subject for check in checks.checks if not check.ok} >= {"group country", "counter totals"}

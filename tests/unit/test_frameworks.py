@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from countercache.foreign_locks.frameworks import CONFIGURED, FRAMEWORKS, LONGEST, Found, Sample, Sieve
+from countercache.foreign_locks.frameworks import CONFIGURED, FRAMEWORKS, LONGEST, Found, KeyFilter, Sample
 
 NOW = 1_772_366_400.0  # 2026-03-01
 MADE = NOW - 180
@@ -44,8 +44,8 @@ def items(key: bytes, *parts: bytes, **changes: Any) -> Sample:
 
 def framework(sample: Sample, *patterns: str) -> str | None:
     """The framework of a key as the whole search tells it: first by its name, then by what is in it."""
-    sieve = Sieve(patterns)
-    found = sieve.recognise(sample) if list(sieve.candidates([sample.key])) else None
+    key_filter = KeyFilter(patterns)
+    found = key_filter.recognise(sample) if list(key_filter.candidates([sample.key])) else None
     return found.framework if found else None
 
 
@@ -145,15 +145,15 @@ def test_what_only_looks_like_a_lock_is_none(sample: Sample) -> None:
 
 def test_a_token_tells_when_it_was_made() -> None:
     """The time is within the UUID; one of another time than a lock's could be is no token of redis-py."""
-    sieve = Sieve()
-    found = sieve.recognise(text(b"a:lock", token()))
+    key_filter = KeyFilter()
+    found = key_filter.recognise(text(b"a:lock", token()))
     assert found
     assert found.framework == "redis-py"
     assert found.taken == pytest.approx(MADE, abs=0.001)
     for made in (NOW + 2 * 86400, NOW - 500 * 86400):
-        assert sieve.recognise(text(b"a:lock", token(made))) == Found("redlock")
+        assert key_filter.recognise(text(b"a:lock", token(made))) == Found("redlock")
     for sample in (text(b"redbeat::lock", token(0)), text(b"unacked_mutex", token(0))):
-        found = sieve.recognise(sample)
+        found = key_filter.recognise(sample)
         assert found
         assert found.taken is None
 
@@ -170,7 +170,7 @@ def test_a_token_tells_when_it_was_made() -> None:
 def test_sidekiq_tells_since_when_a_digest_is_locked(told: tuple[bytes, ...], taken: float | None) -> None:
     """The oldest job's time, as JSON or as a number; what is none of it tells nothing and breaks nothing."""
     parts = [part for number, value in enumerate(told) for part in (b"%d" % number, value)]
-    found = Sieve().recognise(items(b"uniquejobs:" + HEX + b":LOCKED", *parts))
+    found = KeyFilter().recognise(items(b"uniquejobs:" + HEX + b":LOCKED", *parts))
     assert found == Found("sidekiq-unique-jobs", taken)
 
 
@@ -198,8 +198,8 @@ def test_candidates_keep_their_order_and_are_found_anywhere() -> None:
     for at in (0, 31, 32, 500, 999):
         keys[at] = b"LOCK:%d" % at
     keys[77] = b"shop_cache_5"
-    assert [key for key, vague in Sieve().candidates(keys) if not vague] == [
+    assert [key for key, vague in KeyFilter().candidates(keys) if not vague] == [
         b"LOCK:%d" % at for at in (0, 31, 32, 500, 999)
     ]
-    assert [key for key, vague in Sieve().candidates(keys) if vague] == [b"shop_cache_5"]
-    assert not list(Sieve().candidates([]))
+    assert [key for key, vague in KeyFilter().candidates(keys) if vague] == [b"shop_cache_5"]
+    assert not list(KeyFilter().candidates([]))

@@ -95,9 +95,9 @@ def test_what_was_not_tried_has_failed(counters: list[CounterOutcome], failure: 
     [
         ([counter(1), counter(3)], None, "info", "finished", "2 of 2 counters succeeded, in 0.5s"),
         ([counter(1), counter(0, Reason.SQL)], None, "warning", "finished", "1 of 2 counters succeeded, in 0.5s"),
-        ([counter(0, Reason.SQL)], None, "error", "failed", "0 of 1 counters succeeded, in 0.5s"),
-        ([counter(1)], Reason.TIMEOUT, "error", "failed", "timeout: … (1 of 1 counters stored, after 0.5s)"),
-        ([counter(1)], Reason.CANCELLED, "warning", "cancelled", "cancelled: … (1 of 1 counters stored, after 0.5s)"),
+        ([counter(0, Reason.SQL)], None, "error", "failed", "0 of 1 counter succeeded, in 0.5s"),
+        ([counter(1)], Reason.TIMEOUT, "error", "failed", "timeout: … (1 of 1 counter stored, after 0.5s)"),
+        ([counter(1)], Reason.CANCELLED, "warning", "cancelled", "cancelled: … (1 of 1 counter stored, after 0.5s)"),
     ],
 )
 def test_how_it_ended_in_words(

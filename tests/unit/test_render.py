@@ -20,6 +20,7 @@ from countercache.errors import ConfigError, RedisUnreachable
 from countercache.model import results
 from countercache.model.results import CounterOutcome, JobOutcome, StatusResult, WarmupResult
 from countercache.model.states import Event, Failure, Progress, Reason, State, Verdict
+from countercache.model.suggested_commands import NO_OPTIONS
 from countercache.render import documents, plain, terminal, toml
 from tests import samples
 from tests.samples import HOSTILE, screen, unescaped
@@ -372,7 +373,7 @@ def test_any_plain_table_reads_back_from_its_toml(table: Any) -> None:
 
 def test_success_goes_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """The result is on stdout, stderr stays empty, and the exit code is the result's."""
-    assert render.show(samples.WARMUP) == 0
+    assert render.show(samples.WARMUP, NO_OPTIONS) == 0
     out, err = capsys.readouterr()
     assert out.count("\n") == 5
     assert not err
@@ -380,7 +381,7 @@ def test_success_goes_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_trouble_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """What failed and what is good to know are lines on stderr, each with the program's name."""
-    assert render.show(samples.FAILED_WARMUP) == 124
+    assert render.show(samples.FAILED_WARMUP, NO_OPTIONS) == 124
     out, err = capsys.readouterr()
     assert "total-debt\tall" in out
     assert err.splitlines() == [
@@ -390,12 +391,23 @@ def test_trouble_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_a_hint_is_shown_after_the_message() -> None:
+    """A failure shows as one line, and as one message in a document; what was stored of it is the same failure."""
+    failure = Failure(Reason.SQL, "no such column", "look at it")
+    stored = samples.view("debt", state=State.ERROR, failure=Failure(Reason.SQL, "no such column; look at it"))
+    outcome = CounterOutcome("debt", (stored, samples.view("debt")), 1, (failure,))
+    warmed = WarmupResult((JobOutcome("main", "r", (outcome,), 1.0, exit_code=3),), 3)
+    assert list(plain.problems(warmed)) == ["debt (all 2019/20): sql: no such column; look at it"]
+    (job,) = documents.document(warmed)["jobs"]
+    assert job["counters"][0]["errors"] == [{"reason": "sql", "message": "no such column; look at it"}]
+
+
 def test_quiet_is_silent_on_success_and_only_then(capsys: pytest.CaptureFixture[str]) -> None:
     """Cron mails nothing of a run that went well, and the trouble of one that did not."""
-    assert render.show(samples.WARMUP, quiet=True) == 0
-    assert render.show(samples.WARMUP, quiet=True, as_json=True) == 0
+    assert render.show(samples.WARMUP, NO_OPTIONS, quiet=True) == 0
+    assert render.show(samples.WARMUP, NO_OPTIONS, quiet=True, as_json=True) == 0
     assert capsys.readouterr() == ("", "")
-    assert render.show(samples.FAILED_WARMUP, quiet=True) == 124
+    assert render.show(samples.FAILED_WARMUP, NO_OPTIONS, quiet=True) == 124
     out, err = capsys.readouterr()
     assert not out
     assert "signups: sql" in err
@@ -403,7 +415,7 @@ def test_quiet_is_silent_on_success_and_only_then(capsys: pytest.CaptureFixture[
 
 def test_json_is_one_document_on_one_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     """A log or `jq` reads one document a line; the trouble is on stderr besides."""
-    assert render.show(samples.FAILED_WARMUP, as_json=True) == 124
+    assert render.show(samples.FAILED_WARMUP, NO_OPTIONS, as_json=True) == 124
     out, err = capsys.readouterr()
     assert out.count("\n") == 1
     assert json.loads(out)["exit_code"] == 124

@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from msgspec import structs
+
 from countercache.errors import ConfigError, RedisError
 from countercache.model.results import DoctorResult, Finding, Health
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.operate.doctor import host
 from countercache.operate.worker_queries import ask, every_database
 from countercache.settings import Settings
@@ -17,8 +20,12 @@ TIMEOUT = 30.0
 """Seconds that the databases have to answer."""
 
 
-def examine(load: Callable[[], Settings], environ: Mapping[str, str] = os.environ) -> DoctorResult:
-    """Look at everything. `load` gives the settings, or raises what is wrong with them."""
+def examine(
+    load: Callable[[], Settings], commands: Commands = NO_OPTIONS, environ: Mapping[str, str] = os.environ
+) -> DoctorResult:
+    """Look at everything. `load` gives the settings, or raises what is wrong with them; `commands` says how cures are
+    typed.
+    """
     try:
         settings = load()
     except ConfigError as error:
@@ -30,24 +37,30 @@ def examine(load: Callable[[], Settings], environ: Mapping[str, str] = os.enviro
     def meanwhile() -> None:
         from countercache.operate.doctor import redis_server, schedule, stored_data  # noqa: PLC0415 - the workers are forked without redis-py
 
-        client, seen = redis_server.examine(settings)
+        client, seen = redis_server.examine(settings, commands)
         in_redis.extend(seen)
         if client is not None:
-            in_redis.extend(stored_data.examine(client, settings))
+            in_redis.extend(stored_data.examine(client, settings, commands))
             with suppress(RedisError):  # which has been said
                 scheduled.extend(schedule.examine(stored_data.read(client, settings), settings, environ))
 
     heard = ask(settings, every_database(settings), DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
-    databases = [finding for name, reports in heard.items() for finding in _database(name, reports)]
+    databases = [finding for name, reports in heard.items() for finding in _database(name, reports, commands)]
     return DoctorResult((*found, *scheduled, *in_redis, *databases))
 
 
-def _database(name: str, reports: list[Report]) -> list[Finding]:
+def _database(name: str, reports: list[Report], commands: Commands) -> list[Finding]:
     """What a worker said, and how it ended where that was not well."""
-    found = [finding for report in reports if isinstance(report, Diagnosed) for finding in report.findings]
+    check = commands.to_type("config check")
+    found = [
+        structs.replace(finding, cure=check) if finding.health is Health.WRONG and not finding.cure else finding
+        for report in reports
+        if isinstance(report, Diagnosed)
+        for finding in report.findings
+    ]
     why = "none of its counters can be computed"
     for report in reports:
         if isinstance(report, Ended) and report.failure:
-            message, _, cure = report.failure.message.partition("; ")
-            found.append(Finding(f"database {name}", "server", Health.WRONG, message, why, cure))
+            failure = report.failure
+            found.append(Finding(f"database {name}", "server", Health.WRONG, failure.message, why, failure.hint))
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from countercache.errors import ConfigError
 from countercache.model.results import Finding, Health
+from countercache.model.wording import count
 from countercache.settings import EMBEDDED, Settings
 
 CONFIGURATION, CRON = "configuration", "cron"
@@ -27,7 +28,7 @@ def configuration(settings: Settings) -> Iterator[Finding]:
         (len(settings.sources), "source"),
         (len(settings.databases), "database"),
     )
-    what = ", ".join(f"{amount} {noun}{'' if amount == 1 else 's'}" for amount, noun in parts)
+    what = ", ".join(count(amount, noun) for amount, noun in parts)
     yield Finding(CONFIGURATION, "file", Health.OK, f"{where}: {what}", "it says what is computed")
     if not settings.counters:
         why = "there is nothing to compute"

@@ -19,7 +19,7 @@ from countercache.errors import CountercacheError, RedisError
 from countercache.model.clock_comparison import clock
 from countercache.model.results import Finding, Health
 from countercache.model.states import configured_cells
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.settings import EMBEDDED, Settings
 from countercache.store.publishing import keys_of
 from countercache.store.redis_client import Keys, converse, location, open_redis, redis_cli, wrapped
@@ -31,7 +31,7 @@ _OLDEST = 5
 _EVICTS = "when it is full it drops keys: a lock, and two runs compute at once; a value, and the site has none"
 
 
-def examine(settings: Settings) -> tuple[redis.Redis | None, list[Finding]]:
+def examine(settings: Settings, commands: Commands = NO_OPTIONS) -> tuple[redis.Redis | None, list[Finding]]:
     """What is seen of the server, and a client of it unless it cannot be used at all."""
     try:
         client = open_redis(settings)
@@ -50,7 +50,7 @@ def examine(settings: Settings) -> tuple[redis.Redis | None, list[Finding]]:
     except RedisError as error:
         why = "version, role, memory and persistence could not be looked at"
         found.append(Finding(AREA, "state", Health.UNKNOWN, error.message, why, "allow its user INFO"))
-    return client, [*found, _clock(client), _rights(client, settings)]
+    return client, [*found, _clock(client), _rights(client, settings, commands)]
 
 
 def _clock(client: redis.Redis) -> Finding:
@@ -213,7 +213,7 @@ def uses(settings: Settings) -> list[Use]:
 _SCRIPTS = {"EVALSHA": "0" * 40, "EVAL": "return 1"}
 
 
-def _rights(client: redis.Redis, settings: Settings) -> Finding:
+def _rights(client: redis.Redis, settings: Settings, commands: Commands) -> Finding:
     why = "a command that is refused in the middle of a run ends it"
     asked = uses(settings)
     try:
@@ -224,9 +224,8 @@ def _rights(client: redis.Redis, settings: Settings) -> Finding:
         return Finding(AREA, "rights", Health.WRONG, error.message, why, cure)
     if answer is None:
         seen = "a server before version 7 does not tell which commands its user may run"
-        return Finding(
-            AREA, "rights", Health.UNKNOWN, seen, why, f"run `{to_type('warmup')}`, which names what is refused"
-        )
+        cure = f"run `{commands.to_type('warmup')}`, which names what is refused"
+        return Finding(AREA, "rights", Health.UNKNOWN, seen, why, cure)
     refused = [asked[int(index) - 1] for index in answer.split()]
     if not refused:
         amount = len({use.words[0] for use in asked})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countercache.config import document
-from countercache.model.durations import duration_text
+from countercache.model.durations import whole_seconds_text
 from countercache.model.results import Finding, Health
 from countercache.model.states import State
 from countercache.model.suggested_commands import program
@@ -38,7 +38,7 @@ def examine(seen: Snapshot, settings: Settings, environ: Mapping[str, str]) -> I
         yield from _needed(settings, environ)
         return
     age = max(0.0, seen.now - max(ended))
-    last = f"the last run ended {duration_text(round(age))} ago"
+    last = f"the last run ended {whole_seconds_text(age)} ago"
     views = (seen.view(id_, "") for id_ in seen.ids)
     if any(view.state is State.STALE and not view.redefined for view in views):
         last += ", and since then values have passed their fresh_for"

@@ -12,10 +12,11 @@ import redis
 
 from countercache import locks
 from countercache.errors import RedisError
-from countercache.model.durations import duration_text
+from countercache.model.durations import whole_seconds_text
 from countercache.model.results import CellView, Finding, Health, LockView
 from countercache.model.states import Cell, CellId, Failure, Reason, State, Verdict
-from countercache.model.suggested_commands import to_type
+from countercache.model.suggested_commands import NO_OPTIONS, Commands
+from countercache.model.wording import count
 from countercache.settings import PublishSettings, Settings
 from countercache.store import cell_store, event_log
 from countercache.store.publishing import keys_of
@@ -28,18 +29,18 @@ _SHOWN = 5
 _A_READ = 500
 
 
-def examine(client: redis.Redis, settings: Settings) -> Iterator[Finding]:
+def examine(client: redis.Redis, settings: Settings, commands: Commands = NO_OPTIONS) -> Iterator[Finding]:
     """What is seen of locks, cells and the plain keys. What Redis refuses is said so, and the rest looked at."""
     keys = Keys(settings.namespace)
     try:
         yield from _log(client, keys)
-        yield from _locks(locks.list_locks(client, keys).locks)
+        yield from _locks(locks.list_locks(client, keys).locks, commands)
         seen = read(client, settings)
         views = [seen.view(id_, id_.counter) for id_ in seen.ids]
-        yield from _cells(views)
-        yield _orphans(seen.known, seen.ids)
+        yield from _cells(views, commands)
+        yield _orphans(seen.known, seen.ids, commands)
         if settings.publish:
-            yield from _published(client, settings.publish, views, seen.now)
+            yield from _published(client, settings.publish, views, seen.now, commands)
     except RedisError as error:
         yield Finding(CELLS, "store", Health.UNKNOWN, error.message, "they could not be looked at", error.hint)
 
@@ -57,49 +58,49 @@ def _log(client: redis.Redis, keys: Keys) -> Iterator[Finding]:
         yield Finding(LOG, "key", Health.WRONG, event_log.not_a_log(keys), why, event_log.cure(client, keys))
 
 
-def _locks(found: Sequence[LockView]) -> Iterator[Finding]:
+def _locks(found: Sequence[LockView], commands: Commands) -> Iterator[Finding]:
     if not found:
         yield Finding(LOCKS, "locks", Health.OK, "there is none: nothing is being computed", _STUCK)
     for view in found:
         name = view.lock.name
-        age = _span(view.age)
+        age = whole_seconds_text(view.age)
         match view.verdict:
             case Verdict.LIVE:
                 health, cure = Health.OK, ""
             case Verdict.DEAD:
-                health, cure = Health.WRONG, to_type(f"locks clear {shlex.quote(name)}")
+                health, cure = Health.WRONG, commands.to_type(f"locks clear {shlex.quote(name)}")
             case Verdict.NO_TTL:
-                health, cure = Health.WRONG, to_type(f"locks clear {shlex.quote(name)} --force")
+                health, cure = Health.WRONG, commands.to_type(f"locks clear {shlex.quote(name)} --force")
             case Verdict.UNKNOWN:
                 health, cure = Health.UNKNOWN, f"on {view.lock.owner.host or 'its host'}: countercache locks list"
         yield Finding(LOCKS, name, health, f"{view.verdict}, {age} old: {view.why}", _STUCK, cure)
 
 
-def _cells(views: Sequence[CellView]) -> Iterator[Finding]:
+def _cells(views: Sequence[CellView], commands: Commands) -> Iterator[Finding]:
     by_state: dict[State, list[CellView]] = {}
     for view in views:
         by_state.setdefault(view.state, []).append(view)
     if good := len(by_state.get(State.READY, ())):
         why = "it is what the site shows"
-        yield Finding(CELLS, "ready", Health.OK, f"{good} of {_count(len(views))} have a fresh value", why)
-    yield from _failing(by_state.get(State.ERROR, ()))
+        yield Finding(CELLS, "ready", Health.OK, f"{good} of {count(len(views), 'cell')} have a fresh value", why)
+    yield from _failing(by_state.get(State.ERROR, ()), commands)
     stale = by_state.get(State.STALE, ())
     if changed := [view for view in stale if view.redefined]:
-        seen = f"{_count(len(changed))} of {_named(changed)}: the configuration has changed since"
+        seen = f"{count(len(changed), 'cell')} of {_named(changed)}: the configuration has changed since"
         why = "the site shows what the counter was before"
-        yield Finding(CELLS, "stale", Health.WARNING, seen, why, to_type("warmup --due"))
+        yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if stale := [view for view in stale if not view.redefined]:
         oldest = max(view.age or 0.0 for view in stale)
-        seen = f"{_count(len(stale))} of {_named(stale)}, the oldest {_span(oldest)} old"
+        seen = f"{count(len(stale), 'cell')} of {_named(stale)}, the oldest {whole_seconds_text(oldest)} old"
         why = "they are past their fresh_for: no run has computed them, so look whether cron still starts one"
-        yield Finding(CELLS, "stale", Health.WARNING, seen, why, to_type("warmup --due"))
+        yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if pending := by_state.get(State.PENDING):
-        seen = f"{_count(len(pending))} of {_named(pending)}"
+        seen = f"{count(len(pending), 'cell')} of {_named(pending)}"
         why = "they were never tried, so the site has nothing to show"
-        yield Finding(CELLS, "not calculated yet", Health.WARNING, seen, why, to_type("warmup --due"))
+        yield Finding(CELLS, "not calculated yet", Health.WARNING, seen, why, commands.to_type("warmup --due"))
 
 
-def _failing(failed: Sequence[CellView]) -> Iterator[Finding]:
+def _failing(failed: Sequence[CellView], commands: Commands) -> Iterator[Finding]:
     """Each failure once, with the counters that it hit."""
     found: dict[Failure, list[CellView]] = {}
     for view in failed:
@@ -107,32 +108,34 @@ def _failing(failed: Sequence[CellView]) -> Iterator[Finding]:
             found.setdefault(view.failure, []).append(view)
     why = "the site shows their last value, or none, until they are computed again"
     for failure, views in list(found.items())[:_SHOWN]:
-        seen = f"{_count(len(views))} of {_named(views)}: {failure.reason}: {failure.message}"
-        yield Finding(CELLS, "failing", Health.WRONG, seen, why, _cure(failure, views))
+        seen = f"{count(len(views), 'cell')} of {_named(views)}: {failure.reason}: {failure.text}"
+        yield Finding(CELLS, "failing", Health.WRONG, seen, why, _cure(failure, views, commands))
     if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
-        yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, to_type("status"))
+        yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, commands.to_type("status"))
 
 
-def _cure(failure: Failure, views: Sequence[CellView]) -> str:
+def _cure(failure: Failure, views: Sequence[CellView], commands: Commands) -> str:
     """What to type against a failure."""
     if failure.reason is Reason.HELD:
         counters = dict.fromkeys(view.id.counter for view in views)
-        return "; ".join(to_type(f"accept {shlex.quote(counter)}") for counter in counters)
-    again = f"once the figures or the counter are put right: {to_type('warmup --force')}"
-    return to_type(failure.reason.cure) if failure.reason.cure else again
+        return "; ".join(commands.to_type(f"accept {shlex.quote(counter)}") for counter in counters)
+    again = f"once the figures or the counter are put right: {commands.to_type('warmup --force')}"
+    return commands.to_type(failure.reason.cure) if failure.reason.cure else again
 
 
-def _orphans(known: Iterable[CellId], configured: Iterable[CellId]) -> Finding:
+def _orphans(known: Iterable[CellId], configured: Iterable[CellId], commands: Commands) -> Finding:
     left = sorted(set(known) - set(configured))
     why = "a cell that the configuration does not name any more is never computed again; its value stays as it is"
     if not left:
         return Finding(CELLS, "orphans", Health.OK, "every stored cell is configured", why)
     names = _listed(dict.fromkeys(each.counter for each in left))
-    return Finding(CELLS, "orphans", Health.WARNING, f"{_count(len(left))} of {names}", why, to_type("prune"))
+    return Finding(
+        CELLS, "orphans", Health.WARNING, f"{count(len(left), 'cell')} of {names}", why, commands.to_type("prune")
+    )
 
 
 def _published(
-    client: redis.Redis, settings: PublishSettings, views: Sequence[CellView], now: float
+    client: redis.Redis, settings: PublishSettings, views: Sequence[CellView], now: float, commands: Commands
 ) -> Iterator[Finding]:
     """Whether the site reads what was computed."""
     expected: dict[str, list[Cell]] = {}
@@ -149,7 +152,7 @@ def _published(
         yield Finding(PUBLISHED, "keys", Health.UNKNOWN, error.message, _WHY["changed"], error.hint)
         return
     if expected and not wrong:
-        seen = f"{_count(len(expected), 'key')} with the value that was computed"
+        seen = f"{count(len(expected), 'key')} with the value that was computed"
         yield Finding(PUBLISHED, "keys", Health.OK, seen, "they are what the site reads")
     for problem, found in wrong.items():
         listed = _listed(dict.fromkeys(key for key, _ in found))
@@ -158,9 +161,9 @@ def _published(
             PUBLISHED,
             problem,
             Health.WRONG,
-            f"{_count(len(found), 'key')}: {listed}",
+            f"{count(len(found), 'key')}: {listed}",
             _WHY[problem],
-            to_type(f"warmup {again}"),
+            commands.to_type(f"warmup {again}"),
         )
 
 
@@ -218,11 +221,3 @@ def _listed(names: Iterable[str]) -> str:
     every = list(names)
     more = len(every) - _SHOWN
     return f"{', '.join(every[:_SHOWN])} and {more} more" if more > 0 else ", ".join(every)
-
-
-def _count(amount: int, what: str = "cell") -> str:
-    return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"
-
-
-def _span(seconds: float) -> str:
-    return duration_text(round(seconds))

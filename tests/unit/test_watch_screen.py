@@ -1,4 +1,4 @@
-"""The picture of `status --watch`: it fits every screen, and shows the most pressing on the smallest."""
+"""The screen of `status --watch`: it fits every screen, and shows the most pressing on the smallest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from countercache.model.results import RunView, StatusResult
 from countercache.model.states import Event, Progress, State
-from countercache.render.watch_screen import Picture, Seen
+from countercache.render.watch_screen import Seen, WatchScreen
 from tests import samples
 from tests.samples import HOSTILE, NOW, unescaped
 
@@ -21,21 +21,21 @@ EVENTS = tuple(
 )
 
 
-def drawn(picture: Picture, width: int, height: int) -> list[str]:
+def drawn(screen: WatchScreen, width: int, height: int) -> list[str]:
     """The lines of a screen of that size."""
     console = Console(
         file=io.StringIO(), width=width, height=height, markup=False, emoji=False, highlight=False, force_terminal=False
     )
     with console.capture() as captured:
-        console.print(picture, height=height, end="", crop=False)
+        console.print(screen, height=height, end="", crop=False)
     return captured.get().split("\n")
 
 
-def of(status: StatusResult, events: tuple[Event, ...] = EVENTS) -> Picture:
-    """A picture of a status."""
-    picture = Picture(2.0)
-    picture.seen = Seen(status, events, NOW)
-    return picture
+def of(status: StatusResult, events: tuple[Event, ...] = EVENTS) -> WatchScreen:
+    """A screen of a status."""
+    screen = WatchScreen(2.0)
+    screen.seen = Seen(status, events, NOW)
+    return screen
 
 
 MANY = msgspec.structs.replace(samples.STATUS, cells=samples.CELLS * 1000)
@@ -74,23 +74,23 @@ def test_the_last_events_stay_where_cells_are_many() -> None:
 
 def test_scrolling_ends_at_the_ends() -> None:
     """Nobody gets lost beyond the last cell or before the first."""
-    picture = of(MANY)
-    drawn(picture, 100, 24)
-    picture.scroll(10**9)
-    assert picture.first == len(MANY.cells) - picture.page
-    picture.scroll(-(10**9))
-    assert picture.first == 0
-    picture.scroll(3)
-    assert "4-" in drawn(picture, 100, 24)[-1]
+    screen = of(MANY)
+    drawn(screen, 100, 24)
+    screen.scroll(10**9)
+    assert screen.first == len(MANY.cells) - screen.page
+    screen.scroll(-(10**9))
+    assert screen.first == 0
+    screen.scroll(3)
+    assert "4-" in drawn(screen, 100, 24)[-1]
 
 
 def test_trouble_with_redis_is_above_what_was_seen_last() -> None:
     """It is said since when what is shown is old; before anything was seen it is all there is."""
-    picture = of(samples.STATUS)
-    picture.problem = "Redis at h:6379/0 cannot be reached"
-    lines = drawn(picture, 100, 24)
+    screen = of(samples.STATUS)
+    screen.problem = "Redis at h:6379/0 cannot be reached"
+    lines = drawn(screen, 100, 24)
     assert lines[1].startswith("✗ Redis at h:6379/0 cannot be reached; tried again every 2.0s; what is shown is ")
-    first = Picture(2.0)
+    first = WatchScreen(2.0)
     first.problem = "x"
     assert "✗ x" in drawn(first, 60, 10)[1]
 
@@ -99,7 +99,7 @@ def test_hostile_text_is_not_obeyed() -> None:
     """Names, events and errors from outside are shown escaped."""
     cell = samples.view(HOSTILE, HOSTILE, HOSTILE, state=State.ERROR, name=HOSTILE, display=HOSTILE * 1000)
     event = Event(HOSTILE, HOSTILE, HOSTILE, HOSTILE * 100, (HOSTILE,), HOSTILE, HOSTILE, HOSTILE, 1e300)
-    picture = of(StatusResult(HOSTILE, (cell,), (RunView(HOSTILE, Progress(HOSTILE), 1.0, 2.0),)), (event,))
-    picture.problem = HOSTILE * 10
-    for line in drawn(picture, 80, 40):
+    screen = of(StatusResult(HOSTILE, (cell,), (RunView(HOSTILE, Progress(HOSTILE), 1.0, 2.0),)), (event,))
+    screen.problem = HOSTILE * 10
+    for line in drawn(screen, 80, 40):
         assert not unescaped(line)

@@ -21,7 +21,7 @@ local function parts_of(key, kind, size)
   return parts
 end
 
-local function look(key)
+local function inspect(key)
   local kind = redis.call('TYPE', key).ok
   if kind == 'none' then return {} end
   -- Before anything is read: on a server before 7.2 reading counts as using.
@@ -32,5 +32,5 @@ local function look(key)
 end
 
 local found = {}
-for position, key in ipairs(KEYS) do found[position] = look(key) end
+for position, key in ipairs(KEYS) do found[position] = inspect(key) end
 return found

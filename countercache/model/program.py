@@ -1,0 +1,3 @@
+"""The name of the program. Imports nothing, so that help and version load nothing for it."""
+
+PROGRAM = "countercache"

@@ -162,8 +162,10 @@ class FieldValues:
         return self.raw(field)
 
 
-def finite(value: Decimal | int) -> Decimal:
-    """A number. Raises `InexactError` where it is none."""
+def finite(value: Decimal | float) -> Decimal:
+    """A number. Raises `InexactError` where it is none, or is a float, which may be rounded."""
+    if isinstance(value, float):
+        raise InexactError
     number = Decimal(value)
     if not number.is_finite():
         raise InexactError

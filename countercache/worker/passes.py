@@ -13,12 +13,13 @@ from countercache.compute.formula import Name, evaluate
 from countercache.compute.partial_sums import CompleteTotals, Parts, Spread, Totals
 from countercache.compute.plan import LISTED, Plan, Spec
 from countercache.compute.rejections import Rejection
-from countercache.databases.base import Database, Overflow, Row
+from countercache.databases.base import Database, Overflow, Refused, Row
 from countercache.databases.field_values import InexactError, finite, read_example
 from countercache.databases.group_masks import unmask, words_of
 from countercache.databases.query_parts import KeyPacking, Part
 from countercache.databases.statements import Statements
 from countercache.errors import ConfigError
+from countercache.model.states import Reason
 from countercache.model.table import Key
 from countercache.worker.batching import Batch
 from countercache.worker.key_equivalence import Alike
@@ -125,6 +126,9 @@ class Passes:
             try:
                 return read()
             except InexactError:
+                if self._guarded:
+                    name = self._plan.settings.table
+                    raise Refused(Reason.DATABASE, f"the database gives no exact sum of figures of {name}") from None
                 self._guarded = True
             except _UnpackableError:
                 self._packing = None

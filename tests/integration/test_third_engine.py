@@ -44,13 +44,16 @@ period = "year"
 [groups.north]
 source = "figures"
 where = "region = 'North'"
+[groups.regions]
+source = "figures"
+group_by = "region"
 [groups.few]
 source = "figures"
 entities = ["c1", "c2"]
 [counters.debt]
 source = "figures"
 formula = "debt - reserves"
-groups = ["all", "north", "few"]
+groups = ["all", "north", "few", "regions"]
 periods = ["latest", "all"]
 compare = true
 [counters.ratio]
@@ -123,10 +126,13 @@ def command(directory: Path, packages: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def computed(directory: Path, packages: Path, redis: str, database: str) -> dict[tuple[str, str, str], str]:
+def computed(
+    directory: Path, packages: Path, redis: str, database: str, more: str = ""
+) -> dict[tuple[str, str, str], str]:
     """What `config check` and a run give with this database: each cell's value."""
     directory.mkdir()
-    (directory / "countercache.toml").write_text(SETTINGS.format(redis=redis, database=database), encoding="utf-8")
+    text = SETTINGS.format(redis=redis, database=database) + more
+    (directory / "countercache.toml").write_text(text, encoding="utf-8")
     checked = command(directory, packages, "config", "check")
     assert all(check["ok"] for check in checked["checks"]), checked
     command(directory, packages, "warmup", "--force")
@@ -140,9 +146,26 @@ def test_an_engine_from_outside_gives_the_same_numbers(
     """Whatever can be configured is computed in standard SQL too, and comes out as SQLite's own engine has it."""
     found = computed(tmp_path / "standard", installed, valkey.url, f"standard:///{site}")
     assert found == computed(tmp_path / "sqlite", installed, valkey.url, f"sqlite:///{site}")
-    assert len(found) == 6 + 8 + 1 + 4 + 1 + 1
+    cut = "[agent]\nbatch_size = 7\n"
+    assert found == computed(tmp_path / "batches", installed, valkey.url, f"standard:///{site}", cut)
+    assert len(found) == 10 + 8 + 1 + 4 + 1 + 1
     assert found["councils", "all", "all"] == "30"
     assert None not in found.values()
+
+
+def test_a_sum_that_is_a_float_is_no_value(tmp_path: Path, installed: Path, site: Path, valkey: Valkey) -> None:
+    """What an engine may have rounded is not stored, and the run ends; counters that do not read it are computed."""
+    connection = sqlite3.connect(site)
+    connection.execute("UPDATE figure SET value = 0.1 WHERE council_id = 3")
+    connection.commit()
+    connection.close()
+    text = SETTINGS.format(redis=valkey.url, database=f"standard:///{site}")
+    (tmp_path / "countercache.toml").write_text(text, encoding="utf-8")
+    done = run("warmup", "--json", cwd=tmp_path, env={"PYTHONPATH": str(installed)})
+    (job,) = json.loads(done.stdout)["jobs"]
+    errors = {counter["slug"]: counter["errors"] for counter in job["counters"]}
+    assert {slug for slug, failures in errors.items() if failures} == {"debt", "ratio", "both"}
+    assert "the database gives no exact sum of figures of figure" in json.dumps(errors)
 
 
 @pytest.mark.parametrize(

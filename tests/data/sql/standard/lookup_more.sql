@@ -1,0 +1,3 @@
+SELECT 1
+FROM "figure"
+ LIMIT 1 OFFSET 10000

@@ -101,7 +101,7 @@ def test_two_keys_of_a_lookup_table_that_are_one(place: Place) -> None:
     of = settings(place.url, both(formula='"Net debt"'), fields=Lookup(table="d", key="k", name="name"))
     failures = compute(of).failures
     assert {each.reason for each in failures.values()} == {Reason.CONFIG}
-    assert all('table "d" has more than one row with "k" ' in each.message for each in failures.values())
+    assert all('table "d" has more than one row with "k" ' in each.text for each in failures.values())
 
 
 def test_two_periods_of_a_lookup_table_that_are_one(place: Place) -> None:
@@ -112,7 +112,7 @@ def test_two_periods_of_a_lookup_table_that_are_one(place: Place) -> None:
     of = settings(place.url, both(periods="each"), periods=Lookup(table="y", key="k", name="name"))
     results = compute(of)
     assert not results.cells
-    assert all("for one key" in each.message for each in results.failures.values())
+    assert all("for one key" in each.text for each in results.failures.values())
 
 
 @pytest.mark.parametrize("batch_size", BATCHES)

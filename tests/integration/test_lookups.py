@@ -61,7 +61,7 @@ def test_a_key_that_is_there_twice(url: str, option: str) -> None:
     said += 'choose another column for its key, or narrow it with "where"'
     failures = compute(of).failures
     assert set(failures) == {"totals", "entities"}
-    assert {(each.reason, each.message) for each in failures.values()} == {(Reason.CONFIG, said)}
+    assert {(each.reason, each.text) for each in failures.values()} == {(Reason.CONFIG, said)}
     checks = [check for report in order(of, task=CHECK) if isinstance(report, Checked) for check in report.checks]
     assert [check.message for check in checks if not check.ok] == [said]
 

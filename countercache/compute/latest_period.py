@@ -81,7 +81,8 @@ def latest(
             before = _before(unit, periods[:at], counts)
             if len(before) < PERIODS_BEFORE and some_unread:
                 return None
-            needed = max(unit.least, math.ceil(share * max(before, default=0)))
+            # Of what was reported before there is something, also where no share of it is asked.
+            needed = max(unit.least, int(bool(before)), math.ceil(share * max(before, default=0)))
             if number < needed:
                 lacking = lacking or _lacking(periods[at].label, unit, number, max(before, default=0), needed)
         if not lacking:

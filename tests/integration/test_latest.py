@@ -132,6 +132,17 @@ def test_fields_that_count_as_zero_are_counted_together(make_tables: Callable[[s
     assert results.cell("strict").label == "2022/23"
 
 
+def test_one_figure_is_needed_of_what_was_reported_before(make_tables: Callable[[str], str]) -> None:
+    """Also where no share of it is asked, and of fields that count as zero beside others."""
+    script = councils(4, 2023, 2024) + ";"
+    url = make_tables(script + figures("people", y2023=4, y2024=4) + figures("debt", y2023=4))
+    owed = {"formula": "debt", "missing": Missing.ZERO, "over": Over.ENTITIES}
+    both = {"formula": "people + owed", "over": Over.ENTITIES, "min_coverage": Decimal(0)}
+    results = run(url, LISTED, owed=owed, both=both)
+    assert results.cell("both").label == "2023/24"
+    assert results.cell("both").note == "2024/25 has 0 of 4 figures of debt: shown from 1 on (min_coverage)"
+
+
 def test_what_no_lookup_table_lists_counts_nowhere(make_tables: Callable[[str], str]) -> None:
     """So groups and periods add up to `all`, and no more is reported than there are entities."""
     script = councils(4, 2023, 2024) + ";" + figures("debt", y2022=4, y2023=6, y2024=6)

@@ -19,7 +19,7 @@ import pytest
 from countercache.model.states import Computed, Failure
 from countercache.settings import Settings
 from countercache.worker import batching, source_reader, tasks
-from countercache.worker.protocol import COMPUTE, Ended, Finished, Go, Report, decode_report, encode
+from countercache.worker.protocol import COMPUTE, Ended, Finished, Report, StartCommand, decode_report, encode
 
 DATA = Path(str(resources.files("countercache.demo"))) / "data"
 PUBLISHED = Path(__file__).parent / "data" / "published_totals.csv"
@@ -28,14 +28,14 @@ PUBLISHED = Path(__file__).parent / "data" / "published_totals.csv"
 class Line:
     """The worker's end of a channel that ends here: what is sent is kept, in the form that would go over the pipe."""
 
-    def __init__(self, go: Go) -> None:
+    def __init__(self, start: StartCommand) -> None:
         self.reports: list[Report] = []
         self.cancel: Callable[[], None] | None = None
-        self._go = go
+        self._start = start
 
-    def receive(self) -> Go:
+    def receive(self) -> StartCommand:
         """The order that the test gives."""
-        return self._go
+        return self._start
 
     def send(self, report: Report) -> None:
         """Keep a report."""
@@ -57,7 +57,7 @@ def order(
 ) -> list[Report]:
     """Let a worker do a task, for all counters of the database unless some are named; what it reported."""
     mine = tuple(counters) or tuple(name for name in settings.counters if settings.database_of(name) == database)
-    line = Line(Go(task, mine, time.monotonic() + timeout, batch_size))
+    line = Line(StartCommand(task, mine, time.monotonic() + timeout, batch_size))
     tasks.run(line, settings, database)
     assert isinstance(line.reports[-1], Ended), line.reports
     return line.reports

@@ -52,7 +52,7 @@ class Aggregation:
         groups = {group.bit: group.name for group in plan.groups if group.name != LISTED}
         self._totals = _by_group(parts.totals, groups, Totals())
         self._completes = _by_group(parts.completes, groups, CompleteTotals())
-        self._entity_stats = _by_group(parts.spreads, groups, EntityStats())
+        self._entity_stats = _by_group(parts.entity_stats, groups, EntityStats())
         self._rejections = _by_group(known.rejections, groups, Rejection())
 
     def cells(self, counter: str, duration: float) -> Iterator[Computed]:
@@ -296,7 +296,3 @@ def _change(value: Decimal | None, previous: Decimal | None, *, points: bool) ->
         return None
     difference = EXACT.multiply(EXACT.subtract(value, previous), Decimal(100))
     return EXACT.plus(quotient(difference, Decimal(1) if points else previous.copy_abs(), 1))  # plus turns -0 into 0
-
-
-Fold = Aggregation
-"""What `worker` calls it."""

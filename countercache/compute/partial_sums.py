@@ -79,7 +79,7 @@ class PartialSums:
     def __init__(self) -> None:
         self.totals: defaultdict[tuple[Key, str, int], Totals] = defaultdict(Totals)
         self.completes: defaultdict[tuple[Key, str, int], CompleteTotals] = defaultdict(CompleteTotals)
-        self.spreads: defaultdict[tuple[Key, str, int], EntityStats] = defaultdict(EntityStats)
+        self.entity_stats: defaultdict[tuple[Key, str, int], EntityStats] = defaultdict(EntityStats)
         self.present: set[Key] = set()
         self.any_rejected = False
 
@@ -96,8 +96,8 @@ class PartialSums:
             self.totals[place] += part
         for place, complete in other.completes.items():
             self.completes[place] += complete
-        for place, stats in other.spreads.items():
-            self.spreads[place] += stats
+        for place, stats in other.entity_stats.items():
+            self.entity_stats[place] += stats
         self.present |= other.present
         self.any_rejected |= other.any_rejected
 
@@ -108,11 +108,6 @@ class PartialSums:
             before = found.get((period, field), Count())
             found[period, field] = Count(before.figures + part.figures, before.rejected + part.rejected)
         return found
-
-
-Parts = PartialSums
-Spread = EntityStats
-"""What `worker` calls them."""
 
 
 class Known(msgspec.Struct, frozen=True):

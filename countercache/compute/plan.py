@@ -14,7 +14,7 @@ import msgspec
 
 from countercache.compute.formula import Name, Node, names, nearest, parse, size, some, substitute
 from countercache.errors import ConfigError, FormulaError
-from countercache.model.states import ALL, EACH, LATEST, Failure, Reason, cells_of
+from countercache.model.states import ALL, EACH, LATEST, Failure, Reason
 from countercache.model.table import Key
 from countercache.settings import (
     Aggregate,
@@ -26,9 +26,6 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-
-configured_cells = cells_of
-"""What `worker.checks` calls it."""
 
 MAX_NODES = 10_000
 MAX_DEPTH = 150

@@ -16,7 +16,17 @@ from countercache.run import worker_process
 from countercache.run.outcome import job_exit_code
 from countercache.run.supervisor import Ending, Guard
 from countercache.settings import Settings
-from countercache.worker.protocol import CHECK, PLAN, Checked, Ended, Go, Planned, Report, decode_report, encode
+from countercache.worker.protocol import (
+    CHECK,
+    PLAN,
+    Checked,
+    Ended,
+    Planned,
+    Report,
+    StartCommand,
+    decode_report,
+    encode,
+)
 
 CHECK_TIMEOUT = 30.0
 """Seconds that `config check` gives the databases to answer."""
@@ -101,8 +111,8 @@ def ask(
     with Guard({database: partial(worker_process.work, settings, database) for database in wanted}) as guard:
         queries = {database: _WorkerQuery(timeout) for database in wanted}
         for database, counters in wanted.items():
-            go = Go(order, counters, queries[database].deadline, batch_size)
-            guard.workers[database].go(encode(go))
+            start = StartCommand(order, counters, queries[database].deadline, batch_size)
+            guard.workers[database].start(encode(start))
         meanwhile()
         guard.watch(queries, lambda: None)
     if guard.signal:

@@ -58,7 +58,7 @@ from countercache.store.lease import Lease
 from countercache.store.publishing import Claims, published
 from countercache.store.redis_client import Keys
 from countercache.store.vanished_cells import outdated_keys, vanished
-from countercache.worker.protocol import COMPUTE, Ended, Finished, Go, Progressed, decode_report, encode
+from countercache.worker.protocol import COMPUTE, Ended, Finished, Progressed, StartCommand, decode_report, encode
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -282,7 +282,7 @@ class Job:
         self._renew_at = self.began + self._settings.agent.lease / 3
         self._told = ("", self.began)
         self.progress = Progress("connecting")
-        self._worker.go(encode(Go(COMPUTE, self.task.counters, self.deadline, self.task.batch_size)))
+        self._worker.start(encode(StartCommand(COMPUTE, self.task.counters, self.deadline, self.task.batch_size)))
         return self._renew_at
 
     def _store(self, lease: Lease) -> None:

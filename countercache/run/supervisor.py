@@ -139,7 +139,7 @@ class Worker:
         os.close(child_reports)
         os.close(child_control)
 
-    def go(self, order: bytes) -> None:
+    def start(self, order: bytes) -> None:
         """Tell the worker to start. If it is dead, the end of its reports tells so."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._control, order + b"\n")
@@ -176,7 +176,7 @@ class Guard:
     """The workers of a run, from their fork to their end. A context manager: when it is left, no worker is alive."""
 
     def __init__(self, targets: Mapping[str, Callable[[Channel], None]], program: int | None = None) -> None:
-        """Fork one worker a target; each waits for its `go`. Only in the main thread: signals arrive there.
+        """Fork one worker a target; each waits for its `start`. Only in the main thread: signals arrive there.
 
         `program` is a pipe from the program that wants the run; its end counts as SIGTERM.
         """

@@ -9,7 +9,7 @@ from countercache.model.redaction import redact
 from countercache.model.states import Failure, Reason
 from countercache.run.supervisor import Channel
 from countercache.settings import Settings
-from countercache.worker.protocol import Ended, Go, Report, decode_go, encode
+from countercache.worker.protocol import Ended, Report, StartCommand, decode_start, encode
 
 
 class MessageChannel:
@@ -19,9 +19,9 @@ class MessageChannel:
         self._channel = channel
         self.on_stop = channel.on_stop
 
-    def receive(self) -> Go:
+    def receive(self) -> StartCommand:
         """Wait for the guard's word to start."""
-        return decode_go(self._channel.receive())
+        return decode_start(self._channel.receive())
 
     def send(self, report: Report) -> None:
         """Report to the guard. Raises `BrokenPipeError` when it is gone."""

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from countercache.compute.formula import some
-from countercache.compute.plan import configured_cells, no_period
+from countercache.compute.plan import no_period
 from countercache.databases.base import Database, Refused
 from countercache.databases.query_parts import Range
 from countercache.errors import ConfigError, CountercacheError
 from countercache.model.results import Check, PlanStep
-from countercache.model.states import ALL, EACH, LATEST, CellId, Failure, Progress
+from countercache.model.states import ALL, EACH, LATEST, CellId, Failure, Progress, cells_of
 from countercache.settings import Settings
 from countercache.worker.config_warnings import surprises
 from countercache.worker.failures import failure
 from countercache.worker.names import Names
-from countercache.worker.protocol import Channel, Checked, Go, Planned, Progressed
+from countercache.worker.protocol import Channel, Checked, Planned, Progressed, StartCommand
 from countercache.worker.source_reader import Source, by_source
 
 _FIELDS = 1000
 """The names of so many fields of a source are listed."""
 
 
-def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+def plan(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
     """Report the cells that would be computed, and the queries of one pass over everything."""
     cells: list[CellId] = []
     steps: list[PlanStep] = []
     failures: list[tuple[str, Failure]] = []
-    for source, counters in by_source(settings, go.counters).items():
+    for source, counters in by_source(settings, start.counters).items():
         try:
             with database.savepoint():
                 opened = _open(channel, settings, database, source, counters)
@@ -40,8 +40,8 @@ def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> No
         failures += ((f"group {group}", why) for group, why in opened.group_failures.items())
         for counter in opened.plan.specs:
             if counter in counters:
-                cells += configured_cells(counter, opened.plan.wanted[counter], None)
-    for counter in go.counters:
+                cells += cells_of(counter, opened.plan.wanted[counter], None)
+    for counter in start.counters:
         query = settings.counters[counter].sql
         if query is not None:
             cells.append(CellId(counter, ALL, ALL))
@@ -49,16 +49,16 @@ def plan(channel: Channel, settings: Settings, database: Database, go: Go) -> No
     channel.send(Planned(tuple(cells), tuple(steps), tuple(failures)))
 
 
-def check(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+def check(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
     """Report what was looked at in this database, source by source and counter by counter."""
     name = database.target.name
     channel.send(Checked((Check(f"database {name}", ok=True, message="can be read"),)))
-    used = by_source(settings, go.counters)
+    used = by_source(settings, start.counters)
     for source, of in settings.sources.items():
         if of.database == name:
             checks = _source(channel, settings, database, source, used.get(source, []))
             channel.send(Checked(tuple(checks)))
-    for counter in go.counters:
+    for counter in start.counters:
         if settings.counters[counter].sql is not None:
             channel.send(Checked((_query(settings, database, counter),)))
 

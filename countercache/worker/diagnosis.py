@@ -22,7 +22,7 @@ from countercache.model.table import Table
 from countercache.settings import Settings
 from countercache.worker import checks
 from countercache.worker.names import Names, read_names
-from countercache.worker.protocol import Channel, Checked, Diagnosed, Go, Report
+from countercache.worker.protocol import Channel, Checked, Diagnosed, Report, StartCommand
 
 LIMIT = 0.05
 """Seconds that a query is given that would take much longer, to see that limits hold."""
@@ -40,9 +40,9 @@ _WORTH_IT = 0.5
 """An index is worth it where a part costs more than this share of the whole."""
 
 
-def examine(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+def examine(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
     """Report what is seen of the database, each as it is seen."""
-    for finding in _findings(settings, database, go):
+    for finding in _findings(settings, database, start):
         channel.send(Diagnosed((finding,)))
 
 
@@ -51,12 +51,12 @@ def area(name: str) -> str:
     return f"database {name}"
 
 
-def _findings(settings: Settings, database: Database, go: Go) -> Iterator[Finding]:
+def _findings(settings: Settings, database: Database, start: StartCommand) -> Iterator[Finding]:
     name = area(database.target.name)
     yield from database.catalog.examine(name)
     if database.catalog.slow_query:
         yield _limits(name, database)
-    for source, counters in (yield from _checks(name, database, settings, go)).items():
+    for source, counters in (yield from _checks(name, database, settings, start)).items():
         yield from _indexes(name, database, settings, source, counters)
 
 
@@ -84,7 +84,7 @@ class _Ear:
     def __init__(self) -> None:
         self.checks: list[Check] = []
 
-    def receive(self) -> Go:
+    def receive(self) -> StartCommand:
         """Nobody gives orders here."""
         raise NotImplementedError
 
@@ -98,12 +98,12 @@ class _Ear:
 
 
 def _checks(
-    name: str, database: Database, settings: Settings, go: Go
+    name: str, database: Database, settings: Settings, start: StartCommand
 ) -> Generator[Finding, None, dict[str, list[str]]]:
     """What `config check` says; returns the counters that are well, by those sources that are."""
     why = "what the configuration names has to be there, and has to be readable"
     ear = _Ear()
-    checks.check(ear, settings, database, go)
+    checks.check(ear, settings, database, start)
     bad = {check.subject for check in ear.checks if not check.ok}
     for check in ear.checks:
         message, _, hint = check.message.partition("; ")
@@ -114,11 +114,11 @@ def _checks(
         elif check.subject.startswith("source "):
             yield Finding(name, check.subject, Health.OK, check.message, why)
     good: dict[str, list[str]] = {}
-    for counter in go.counters:
+    for counter in start.counters:
         source = settings.counters[counter].source
         if not bad & {f"counter {counter}", f"source {source}"}:
             good.setdefault(source or "", []).append(counter)
-    seen = f"{sum(map(len, good.values()))} of {len(go.counters)} can be computed"
+    seen = f"{sum(map(len, good.values()))} of {len(start.counters)} can be computed"
     yield Finding(name, "counters", Health.OK, seen, why)
     good.pop("", None)
     return good

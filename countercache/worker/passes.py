@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from countercache.compute.formula import Name, evaluate
-from countercache.compute.partial_sums import CompleteTotals, Parts, Spread, Totals
+from countercache.compute.partial_sums import CompleteTotals, EntityStats, PartialSums, Totals
 from countercache.compute.plan import LISTED, Plan, Spec
 from countercache.compute.rejections import Rejection
 from countercache.databases.base import Database, Overflow, Refused, Row
@@ -81,13 +81,13 @@ class Passes:
             self._plan = msgspec.structs.replace(self._plan, periods=keys)
             self._statements.clear()
 
-    def totals(self, batch: Batch, into: Parts, rows: int | None = None) -> None:
+    def totals(self, batch: Batch, into: PartialSums, rows: int | None = None) -> None:
         """Add the totals of a batch."""
         for period, field, mask, totals in self._read(lambda: self._totals(batch, rows)):
             into.add_totals(period, field, mask, totals)
 
-    def entities(self, batch: Batch, into: Parts) -> None:
-        """Add the spreads of a batch."""
+    def entities(self, batch: Batch, into: PartialSums) -> None:
+        """Add the statistics of entities of a batch."""
         into.add(self._read(lambda: self._entities(batch)))
 
     def rejections(self) -> dict[tuple[Key, str, int], Rejection]:
@@ -169,11 +169,11 @@ class Passes:
             return self._database.rows(statements.totals(*batch.parts))
         return self._database.side_by_side([statements.totals(part) for part in batch.parts])
 
-    def _entities(self, batch: Batch) -> Parts:
+    def _entities(self, batch: Batch) -> PartialSums:
         specs = self._plan.entity_specs
         if not self._engine.features.computes_formulas:
             return self._entity_rows(specs, batch.parts[0])
-        parts = Parts()
+        parts = PartialSums()
         words = words_of(self._plan.groups)
         query = self.statements().entities(specs, *batch.parts, checked=self._checked)
         for row in self._database.rows(query.sql, unsorted=True):
@@ -191,12 +191,12 @@ class Passes:
                 if spec.complete:
                     parts.completes[period, spec.name, mask] += _complete_totals(spec, found)
                 else:
-                    parts.spreads[period, spec.name, mask] += _spread(found)
+                    parts.entity_stats[period, spec.name, mask] += _stats(found)
         return parts
 
-    def _entity_rows(self, specs: Sequence[Spec], within: Part) -> Parts:
+    def _entity_rows(self, specs: Sequence[Spec], within: Part) -> PartialSums:
         """Where the database has no decimals to divide, the formulas are computed here, row by row."""
-        parts = Parts()
+        parts = PartialSums()
         words = words_of(self._plan.groups)
         fields = sorted({field for spec in specs for field in spec.fields})
         for row in self._database.stream(self.statements().entity_rows(fields, within)):
@@ -212,20 +212,20 @@ class Passes:
                 parts.present.add(period)
             for spec in specs:
                 if not spec.complete:
-                    parts.spreads[period, spec.name, mask] += entity_spread(spec, sums, entity)
+                    parts.entity_stats[period, spec.name, mask] += entity_stats(spec, sums, entity)
                 elif all(sums[field].figures for field in spec.fields):
                     totals = {field: sums[field].total for field in spec.fields}
                     parts.completes[period, spec.name, mask] += CompleteTotals(1, totals)
         return parts
 
 
-def entity_spread(spec: Spec, sums: dict[str, Totals], entity: Key) -> Spread:
+def entity_stats(spec: Spec, sums: dict[str, Totals], entity: Key) -> EntityStats:
     """What one entity adds to a counter in one period."""
     present = {field for field in spec.fields if sums[field].figures}
     if not present:
-        return Spread()
+        return EntityStats()
     lacking = not spec.strict <= present
-    found = Spread(rows=1, lacking=int(lacking), example=entity if lacking else None)
+    found = EntityStats(rows=1, lacking=int(lacking), example=entity if lacking else None)
     if not frozenset(spec.fields) - spec.optional <= present:
         return found
 
@@ -235,10 +235,10 @@ def entity_spread(spec: Spec, sums: dict[str, Totals], entity: Key) -> Spread:
     try:
         value = evaluate(spec.node, lookup)
     except ZeroDivisionError:
-        return found + Spread(complete=1)
+        return found + EntityStats(complete=1)
     if value is None:
         raise ConfigError(f"counter {spec.name} has no value for an entity with all its fields")
-    return found + Spread(1, value, value, value, 1)
+    return found + EntityStats(1, value, value, value, 1)
 
 
 def _complete_totals(spec: Spec, found: dict[str, Any]) -> CompleteTotals:
@@ -248,10 +248,10 @@ def _complete_totals(spec: Spec, found: dict[str, Any]) -> CompleteTotals:
     return CompleteTotals(found["complete"], {field: finite(found[f"total {field}"]) for field in spec.fields})
 
 
-def _spread(found: dict[str, Any]) -> Spread:
-    """A spread from columns by their names; those that nobody asked for are not there."""
+def _stats(found: dict[str, Any]) -> EntityStats:
+    """Statistics from columns by their names; those that nobody asked for are not there."""
     low, high = found.get("low"), found.get("high")
-    return Spread(
+    return EntityStats(
         found["count"],
         Decimal(0) if found.get("total") is None else finite(found["total"]),
         None if low is None else finite(low),

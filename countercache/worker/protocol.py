@@ -1,6 +1,7 @@
 """What a worker and its guard say to each other: one JSON document a line, over pipes.
 
-The worker sends `Progressed`, `Finished` and at the end `Ended`; the guard sends one `Go` and closes its end to stop.
+The worker sends `Progressed`, `Finished` and at the end `Ended`; the guard sends one `StartCommand` and
+closes its end to stop.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ Report = Progressed | Finished | Planned | Checked | Diagnosed | Ended
 class Channel(Protocol):
     """The worker's end of the line to its guard."""
 
-    def receive(self) -> Go:
+    def receive(self) -> StartCommand:
         """Wait for the guard's word to start."""
         ...
 
@@ -73,7 +74,7 @@ class Channel(Protocol):
         ...
 
 
-class Go(msgspec.Struct, frozen=True):
+class StartCommand(msgspec.Struct, frozen=True):
     """The guard's word to start: what to do, for which counters, until when (`time.monotonic()` of this machine)."""
 
     task: str
@@ -85,4 +86,4 @@ class Go(msgspec.Struct, frozen=True):
 COMPUTE, PLAN, CHECK, DOCTOR = "compute", "plan", "check", "doctor"
 encode = msgspec.json.Encoder().encode
 decode_report = msgspec.json.Decoder(Report).decode
-decode_go = msgspec.json.Decoder(Go).decode
+decode_start = msgspec.json.Decoder(StartCommand).decode

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
-from countercache.compute.aggregation import Fold, group_sizes
+from countercache.compute.aggregation import Aggregation, group_sizes
 from countercache.compute.formula import nearest
 from countercache.compute.latest_period import PERIODS_BEFORE, Latest, latest, likely
-from countercache.compute.partial_sums import Known, Parts
+from countercache.compute.partial_sums import Known, PartialSums
 from countercache.compute.plan import Group, Period, labels, only, with_every_group
 from countercache.compute.rejections import Rejection
 from countercache.databases.base import Database, Refused, Row
@@ -62,7 +62,7 @@ class Source:
         self.names: Names = read_names(database, settings, source, counters)
         plan = with_every_group(settings, self.names.plan) if every_group else self.names.plan
         self.plan, self.group_failures = with_value_groups(database, settings, self.names, plan)
-        self._parts = Parts()
+        self._parts = PartialSums()
         self._fields: set[str] = set()
         self._read: set[Key] = set()
         self._keys: list[tuple[int, int]] = []
@@ -172,12 +172,12 @@ class Source:
         return True
 
     def _finish(self, passes: Passes, counters: Iterable[str]) -> Iterator[Finished]:
-        fold = Fold(self.plan, self._known(passes), self._parts)
+        aggregation = Aggregation(self.plan, self._known(passes), self._parts)
         duration = time.monotonic() - self._began
         for counter in counters:
             # One that failed may be among them, for the value that others use.
             if counter in self.plan.wanted and counter not in self.plan.failures:
-                cells = tuple(fold.cells(counter, duration))
+                cells = tuple(aggregation.cells(counter, duration))
                 yield Finished(counter, cells=cells) if cells else Finished(counter, failure=self._no_periods())
 
     def _no_periods(self) -> Failure:
@@ -290,7 +290,7 @@ class Source:
             self._rejections = passes.rejections()
         rejections = self._rejections or {}
         examples: set[Key] = {each.entity for each in rejections.values() if each.rejected}
-        examples |= {spread.example for spread in self._parts.spreads.values() if spread.example is not None}
+        examples |= {stats.example for stats in self._parts.entity_stats.values() if stats.example is not None}
         return Known(
             tuple(periods),
             frozenset(present),

@@ -16,7 +16,7 @@ from countercache.model.states import ALL, CellId, Computed, Progress
 from countercache.settings import Settings
 from countercache.worker import protocol
 from countercache.worker.failures import failure
-from countercache.worker.protocol import Channel, Ended, Finished, Go, Progressed
+from countercache.worker.protocol import Channel, Ended, Finished, Progressed, StartCommand
 from countercache.worker.source_reader import Source, by_source
 
 
@@ -24,12 +24,12 @@ def run(channel: Channel, settings: Settings, database: str) -> None:
     """Do what the guard orders on this database, and end with `Ended`."""
     try:
         target = prepare(database, settings.databases[database])
-        go = channel.receive()
+        start = channel.receive()
         channel.send(Progressed(Progress("connecting")))
-        connection = target.open(go.deadline)
+        connection = target.open(start.deadline)
         channel.on_stop(connection.cancel)
         try:
-            _TASKS[go.task](channel, settings, connection, go)
+            _TASKS[start.task](channel, settings, connection, start)
         finally:
             connection.close()
     except CountercacheError as error:
@@ -38,22 +38,22 @@ def run(channel: Channel, settings: Settings, database: str) -> None:
         channel.send(Ended())
 
 
-def _compute(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+def _compute(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
     def report(progress: Progress) -> None:
         channel.send(Progressed(progress))
 
-    for source, counters in by_source(settings, go.counters).items():
+    for source, counters in by_source(settings, start.counters).items():
         sent: set[str] = set()
         try:
             with database.savepoint():
-                for finished in Source(database, settings, source, counters, report).compute(go.batch_size):
+                for finished in Source(database, settings, source, counters, report).compute(start.batch_size):
                     sent.add(finished.counter)
                     channel.send(finished)
         except (ConfigError, Refused) as error:
             for counter in counters:
                 if counter not in sent:
                     channel.send(Finished(counter, failure=failure(error)))
-    for counter in go.counters:
+    for counter in start.counters:
         if settings.counters[counter].source is None:
             report(Progress(f"query of {counter}"))
             channel.send(_by_sql(settings, database, counter))
@@ -71,25 +71,25 @@ def _by_sql(settings: Settings, database: Database, counter: str) -> Finished:
     return Finished(counter, cells=(Computed(cell, ALL, value=value, duration=time.monotonic() - began),))
 
 
-def _doctor(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+def _doctor(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
     from countercache.worker import diagnosis  # noqa: PLC0415 - a run has no use for it
 
-    diagnosis.examine(channel, settings, database, go)
+    diagnosis.examine(channel, settings, database, start)
 
 
-def _plan(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+def _plan(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
     from countercache.worker import checks  # noqa: PLC0415 - a run has no use for it
 
-    checks.plan(channel, settings, database, go)
+    checks.plan(channel, settings, database, start)
 
 
-def _check(channel: Channel, settings: Settings, database: Database, go: Go) -> None:
+def _check(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
     from countercache.worker import checks  # noqa: PLC0415 - a run has no use for it
 
-    checks.check(channel, settings, database, go)
+    checks.check(channel, settings, database, start)
 
 
-_TASKS: dict[str, Callable[[Channel, Settings, Database, Go], None]] = {
+_TASKS: dict[str, Callable[[Channel, Settings, Database, StartCommand], None]] = {
     protocol.COMPUTE: _compute,
     protocol.PLAN: _plan,
     protocol.CHECK: _check,

@@ -22,7 +22,7 @@ GUARD_POINTS = {
     "write": ("countercache.store.cell_store", "write"),
     "release": ("countercache.locks", "Lease.release"),
     "fork": ("countercache.run.supervisor", "Worker.__init__"),
-    "go": ("countercache.run.supervisor", "Worker.go"),
+    "go": ("countercache.run.supervisor", "Worker.start"),
     "stop": ("countercache.run.supervisor", "Worker.stop"),
     "read": ("countercache.store.cell_store", "read"),
     "script": ("countercache.store.redis_client", "run"),

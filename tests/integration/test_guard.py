@@ -52,7 +52,7 @@ def watch(
     """Run one worker under the guard; how long it took, and the worker's exit status."""
     before = time.monotonic()
     with Guard({"job": target}) as guard:
-        guard.workers["job"].go(b"start")
+        guard.workers["job"].start(b"start")
         guard.watch({"job": job}, refresh)
     assert not psutil.pid_exists(guard.workers["job"].pid)
     return time.monotonic() - before, guard.workers["job"].status
@@ -173,7 +173,7 @@ def test_one_job_does_not_wait_for_another() -> None:
     jobs = {"a": Scripted(), "b": Scripted(seconds=0.5), "c": Scripted()}
     with Guard({"a": quick, "b": say_and_hang, "c": quick}) as guard:
         for worker in guard.workers.values():
-            worker.go(b"start")
+            worker.start(b"start")
         guard.watch(jobs, lambda: None)
     assert [job.endings for job in jobs.values()] == [[Ending.DONE], [Ending.TIMEOUT], [Ending.DONE]]
 
@@ -184,7 +184,7 @@ from countercache.run.supervisor import Guard
 from tests.integration.test_guard import Scripted, hold_the_interpreter, say_and_hang
 with Guard({"one": say_and_hang, "two": hold_the_interpreter}) as guard:
     for worker in guard.workers.values():
-        worker.go(b"start")
+        worker.start(b"start")
     jobs = {"one": Scripted(), "two": Scripted()}
     def refresh():
         if all(job.lines for job in jobs.values()):

@@ -30,6 +30,7 @@ def main() -> None:
     except CountercacheError as error:
         answer = raised(error)
     with suppress(BrokenPipeError):  # nobody waits for it any more
+        sys.stdout.flush()
         sys.stdout.buffer.write(b"\n" + encode(answer))  # whatever was printed before, the answer is a line of its own
         sys.stdout.flush()
 

@@ -264,6 +264,7 @@ class PublishSettings(Base, frozen=True, kw_only=True):
     """The plain keys that a web stack GETs. Without this table there are none."""
 
     # The key's pattern. `{counter}` must be in it, and what else keeps two cells from sharing a key.
+    # Keys under an earlier pattern are not removed: they stay until their `ttl` is over.
     key: str = "counter_total:{counter}:{group}:{period}"
     # `plain`: the number alone. `json`: an object that also has its display text, period, change and time.
     encoding: Literal["plain", "json"] = "plain"

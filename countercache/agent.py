@@ -103,7 +103,7 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
             keys,
             locks.this_owner(request.command),
             seen.known,
-            {id_: seen.cells[id_].label if id_ in seen.cells else id_.period for id_ in seen.ids if id_ in seen.known},
+            seen.labels(),
             Claims(settings.publish, configured_cells(settings, seen.known)),
             observer.event,
             request.commands,

@@ -6,7 +6,6 @@ They keep nothing between two calls: each connects anew, and may be called from 
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -136,5 +135,7 @@ def _seconds(argument: str, value: float) -> float:
 
 
 def _caller(function: str) -> str:
-    """What stands for the command line in locks and events: which function, and which process called it."""
-    return f"countercache.{function}() in process {os.getpid()}: {shlex.join(sys.argv)}"
+    """What stands for the command line in locks and events: which function, and which program called it in which
+    process. Its arguments are nobody's business: they may hold secrets.
+    """
+    return f"countercache.{function}() in process {os.getpid()}: {Path(sys.argv[0]).name}"

@@ -86,15 +86,15 @@ class Task(msgspec.Struct, frozen=True):
 
 class Base(msgspec.Struct, frozen=True):
     """What the jobs of a run share: where the results go, who the run is, the cells that Redis has already (`known` of
-    all counters, `labels` of the run's own, with their periods' names), which plain keys are whose, who hears of the
-    run's events, how the next commands are typed, and when Redis did not answer.
+    all counters, `labels` of the run's own, by counter, with their periods' names), which plain keys are whose, who
+    hears of the run's events, how the next commands are typed, and when Redis did not answer.
     """
 
     redis: Redis
     keys: Keys
     owner: Owner
     known: frozenset[CellId]
-    labels: Mapping[CellId, str]
+    labels: Mapping[str, Mapping[CellId, str]]
     claims: Claims
     log: Callable[[Event], None] = locks.unheard
     commands: Commands = NO_OPTIONS
@@ -292,8 +292,9 @@ class Job:
         entries = [entry for finished in self._pending for entry in self._entries(finished)]
         remarks = [remark for finished in self._pending for remark in self._remarks(finished)]
         done = [finished.counter for finished in self._pending]
-        computed = [finished.cells for finished in self._pending if not finished.failure]
-        gone = vanished(self._settings, self._base.labels, computed)
+        publish, labels = self._settings.publish, self._base.labels
+        computed = {finished.counter: finished.cells for finished in self._pending if not finished.failure}
+        gone = [cell for name, cells in computed.items() for cell in vanished(publish, labels.get(name, {}), cells)]
         written = cell_store.write(lease, entries, done, vanished=gone, remarks=remarks, backoff=self._backoff)
         self.finished.update({finished.counter: _with_held(finished, written) for finished in self._pending})
         self._pending.clear()
@@ -316,7 +317,7 @@ class Job:
             ids = configured_cells(self._settings, self._base.known, (finished.counter,))
             cells = tuple(Computed(id_, id_.period, failure=finished.failure) for id_ in ids)
         settings = self._settings.counters[finished.counter]
-        outdated = outdated_keys(self._settings.publish, self._base.labels, cells)
+        outdated = outdated_keys(self._settings.publish, self._base.labels.get(finished.counter, {}), cells)
         for computed in cells:
             if computed.value is None:
                 yield cell_store.Publication(computed)

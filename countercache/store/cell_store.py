@@ -110,6 +110,15 @@ class Snapshot(msgspec.Struct, frozen=True):
     definition_of: Callable[[CellId], str]
     put_off: Mapping[str, Skip]
 
+    def labels(self) -> dict[str, dict[CellId, str]]:
+        """The cells that are stored, by counter, with their periods' own names."""
+        found: dict[str, dict[CellId, str]] = {}
+        for id_ in self.ids:
+            if id_ in self.known:
+                cell = self.cells.get(id_)
+                found.setdefault(id_.counter, {})[id_] = cell.label if cell else id_.period
+        return found
+
     def view(self, cell_id: CellId, name: str, *, by_period: bool = False) -> CellView:
         """A cell with its state; `name` is what people call its counter, `by_period` as in `CellView`."""
         cell = self.cells.get(cell_id)

@@ -47,36 +47,33 @@ class Claims:
     def __init__(self, settings: PublishSettings | None, stored: Iterable[CellId]) -> None:
         """Starts from the cells that are stored."""
         self._settings = settings
-        self._groups: dict[str, dict[str, set[str]]] = {}
-        by_counter: dict[str, list[tuple[CellId, str]]] = {}
+        self._keys: dict[str, set[str]] = {}
+        self._owners: dict[str, set[tuple[str, str]]] = {}
         for cell in stored:
-            by_counter.setdefault(cell.counter, []).append((cell, cell.period))
-        for counter, cells in by_counter.items():
-            self._replace(counter, cells)
+            self._add(cell, cell.period)
 
     def take(self, counter: str, cells: Sequence[Computed]) -> tuple[Computed, ...]:
         """A counter has these cells now, and no others. Returns them; those have failed one of whose keys another group
         or counter has too. Of one group, `latest` and the period that it is share a key rightly.
         """
-        self._replace(counter, ((one.cell, one.label) for one in cells))
+        for key in self._keys.pop(counter, ()):
+            self._owners[key] = {owner for owner in self._owners[key] if owner[0] != counter}
+        for one in cells:
+            self._add(one.cell, one.label)
         return tuple(one if one.value is None else self._checked(one) for one in cells)
 
-    def _replace(self, counter: str, cells: Iterable[tuple[CellId, str]]) -> None:
-        keys = self._groups[counter] = {}
-        if self._settings:
-            for cell, label in cells:
-                for key in keys_of(self._settings, cell, label):
-                    keys.setdefault(key, set()).add(cell.group)
+    def _add(self, cell: CellId, label: str) -> None:
+        for key in keys_of(self._settings, cell, label) if self._settings else ():
+            self._keys.setdefault(cell.counter, set()).add(key)
+            self._owners.setdefault(key, set()).add((cell.counter, cell.group))
 
     def _checked(self, one: Computed) -> Computed:
         cell = one.cell
         for key in keys_of(self._settings, cell, one.label) if self._settings else ():
-            for counter, keys in self._groups.items():
-                others = keys.get(key, set()) - ({cell.group} if counter == cell.counter else set())
-                if others:
-                    message = f'its key "{key}" is also that of {counter} ({min(others)}); change "key" in [publish]'
-                    failure = Failure(Reason.CONFIG, message)
-                    return Computed(cell, one.label, duration=one.duration, failure=failure)
+            if others := self._owners[key] - {(cell.counter, cell.group)}:
+                counter, group = min(others)
+                message = f'its key "{key}" is also that of {counter} ({group}); change "key" in [publish]'
+                return Computed(cell, one.label, duration=one.duration, failure=Failure(Reason.CONFIG, message))
         return one
 
 

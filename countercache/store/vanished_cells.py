@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from countercache.model.states import CellId, Computed, configured_cells
-from countercache.settings import PublishSettings, Settings
+from countercache.model.states import CellId, Computed
+from countercache.settings import PublishSettings
 from countercache.store.cell_store import Vanished
 from countercache.store.publishing import keys_of
 
 
 def vanished(
-    settings: Settings, labels: Mapping[CellId, str], computed: Iterable[Sequence[Computed]]
+    settings: PublishSettings | None, labels: Mapping[CellId, str], cells: Sequence[Computed]
 ) -> tuple[Vanished, ...]:
-    """Of the cells that are stored of each computed counter those that it does not have now, with their plain keys.
+    """Of a counter's stored cells those that are not among the ones it has now, with their plain keys.
 
     `labels` are the stored cells with their periods' own names.
     """
-    found: list[Vanished] = []
-    for cells in computed:
-        if not cells:
-            continue
-        now = {one.cell for one in cells}
-        before = configured_cells(settings, labels.keys(), (cells[0].cell.counter,))
-        gone = [id_ for id_ in before if id_ in labels and id_ not in now]
-        kept = _keys(settings.publish, cells)
-        found += (Vanished(id_, _keys_apart(settings.publish, id_, labels[id_], kept)) for id_ in gone)
-    return tuple(found)
+    now = {one.cell for one in cells}
+    kept = _keys(settings, cells)
+    gone = ((cell, label) for cell, label in labels.items() if cell not in now)
+    return tuple(Vanished(cell, _keys_apart(settings, cell, label, kept)) for cell, label in gone)
 
 
 def outdated_keys(

@@ -15,14 +15,14 @@ from countercache.settings import Settings
 from countercache.worker.config_warnings import surprises
 from countercache.worker.failures import failure
 from countercache.worker.names import Names
-from countercache.worker.protocol import Channel, Checked, Planned, Progressed, StartCommand
+from countercache.worker.protocol import Checked, Planned, Progressed, Reporter, StartCommand
 from countercache.worker.source_reader import Source, by_source
 
 _FIELDS = 1000
 """The names of so many fields of a source are listed."""
 
 
-def plan(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
+def plan(reporter: Reporter, settings: Settings, database: Database, start: StartCommand) -> None:
     """Report the cells that would be computed, and the queries of one pass over everything."""
     cells: list[CellId] = []
     steps: list[PlanStep] = []
@@ -30,7 +30,7 @@ def plan(channel: Channel, settings: Settings, database: Database, start: StartC
     for source, counters in by_source(settings, start.counters).items():
         try:
             with database.savepoint():
-                opened = _open(channel, settings, database, source, counters)
+                opened = _open(reporter, settings, database, source, counters)
                 opened.prepare()
                 steps += [*_masks(opened, database, source), *_steps(opened, database, source)]
         except (ConfigError, Refused) as error:
@@ -46,25 +46,25 @@ def plan(channel: Channel, settings: Settings, database: Database, start: StartC
         if query is not None:
             cells.append(CellId(counter, ALL, ALL))
             steps.append(PlanStep(database.target.name, f"counter {counter}", query.strip()))
-    channel.send(Planned(tuple(cells), tuple(steps), tuple(failures)))
+    reporter.send(Planned(tuple(cells), tuple(steps), tuple(failures)))
 
 
-def check(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
+def check(reporter: Reporter, settings: Settings, database: Database, start: StartCommand) -> None:
     """Report what was looked at in this database, source by source and counter by counter."""
     name = database.target.name
-    channel.send(Checked((Check(f"database {name}", ok=True, message="can be read"),)))
+    reporter.send(Checked((Check(f"database {name}", ok=True, message="can be read"),)))
     used = by_source(settings, start.counters)
     for source, of in settings.sources.items():
         if of.database == name:
-            checks = _source(channel, settings, database, source, used.get(source, []))
-            channel.send(Checked(tuple(checks)))
+            checks = _source(reporter, settings, database, source, used.get(source, []))
+            reporter.send(Checked(tuple(checks)))
     for counter in start.counters:
         if settings.counters[counter].sql is not None:
-            channel.send(Checked((_query(settings, database, counter),)))
+            reporter.send(Checked((_query(settings, database, counter),)))
 
 
 def _open(
-    channel: Channel,
+    reporter: Reporter,
     settings: Settings,
     database: Database,
     source: str,
@@ -73,7 +73,7 @@ def _open(
     every_group: bool = False,
 ) -> Source:
     def report(progress: Progress) -> None:
-        channel.send(Progressed(progress))
+        reporter.send(Progressed(progress))
 
     return Source(database, settings, source, counters, report, every_group=every_group)
 
@@ -94,13 +94,13 @@ def _steps(source: Source, database: Database, name: str) -> Iterator[PlanStep]:
 
 
 def _source(
-    channel: Channel, settings: Settings, database: Database, source: str, counters: Sequence[str]
+    reporter: Reporter, settings: Settings, database: Database, source: str, counters: Sequence[str]
 ) -> Iterator[Check]:
     """A source with its groups, and the counters over it."""
     subject = f"source {source}"
     try:
         with database.savepoint():
-            opened = _open(channel, settings, database, source, counters, every_group=True)
+            opened = _open(reporter, settings, database, source, counters, every_group=True)
             if opened.plan.specs or opened.plan.groups:
                 opened.prepare()
             for step in _steps(opened, database, source):

@@ -7,7 +7,7 @@ as much as the whole table. A pass over all of it needs none.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import msgspec
 
@@ -22,7 +22,7 @@ from countercache.model.table import Table
 from countercache.settings import Settings
 from countercache.worker import checks
 from countercache.worker.names import Names, read_names
-from countercache.worker.protocol import Channel, Checked, Diagnosed, Report, StartCommand
+from countercache.worker.protocol import Checked, Diagnosed, Report, Reporter, StartCommand
 
 LIMIT = 0.05
 """Seconds that a query is given that would take much longer, to see that limits hold."""
@@ -40,10 +40,10 @@ _WORTH_IT = 0.5
 """An index is worth it where a part costs more than this share of the whole."""
 
 
-def examine(channel: Channel, settings: Settings, database: Database, start: StartCommand) -> None:
+def examine(reporter: Reporter, settings: Settings, database: Database, start: StartCommand) -> None:
     """Report what is seen of the database, each as it is seen."""
     for finding in _findings(settings, database, start):
-        channel.send(Diagnosed((finding,)))
+        reporter.send(Diagnosed((finding,)))
 
 
 def area(name: str) -> str:
@@ -79,22 +79,15 @@ def _limits(name: str, database: Database) -> Finding:
 
 
 class _Ear:
-    """The guard's end of a channel, for what `config check` has to say."""
+    """Who hears what `config check` has to say."""
 
     def __init__(self) -> None:
         self.checks: list[Check] = []
-
-    def receive(self) -> StartCommand:
-        """Nobody gives orders here."""
-        raise NotImplementedError
 
     def send(self, report: Report) -> None:
         """Keep what was checked."""
         if isinstance(report, Checked):
             self.checks += report.checks
-
-    def on_stop(self, cancel: Callable[[], None]) -> None:
-        """The channel of the worker itself takes care of it."""
 
 
 def _checks(

@@ -58,15 +58,19 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 Report = Progressed | Finished | Planned | Checked | Diagnosed | Ended
 
 
-class Channel(Protocol):
+class Reporter(Protocol):
+    """Who hears what a worker finds out."""
+
+    def send(self, report: Report) -> None:
+        """Tell."""
+        ...
+
+
+class Channel(Reporter, Protocol):
     """The worker's end of the line to its guard."""
 
     def receive(self) -> StartCommand:
         """Wait for the guard's word to start."""
-        ...
-
-    def send(self, report: Report) -> None:
-        """Tell the guard."""
         ...
 
     def on_stop(self, cancel: Callable[[], None]) -> None:

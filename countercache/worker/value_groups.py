@@ -38,7 +38,7 @@ def with_value_groups(
             found = _conditions(database, names, group.group_by)
             _check_names(found, {ALL, *settings.groups}, groups)
         except (ConfigError, Refused) as error:
-            wrong[group.name] = Failure(Reason.CONFIG, f'group "{group.name}": {error}')
+            wrong[group.name] = Failure(Reason.CONFIG, f'group "{group.name}": {error.message}', error.hint)
             continue
         members[group.name] = tuple(found)
         known = {other.name for other in groups}

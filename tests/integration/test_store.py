@@ -425,7 +425,6 @@ def test_a_thousand_cells_a_round_trip(side: Side) -> None:
     assert "each" not in found.attempts
 
 
-@pytest.mark.no_cover
 def test_ten_thousand_cells_are_read_at_once(side: Side) -> None:
     """The status of 10,000 cells takes well under a second of processor time, which a busy machine does not change."""
     computed = Computed(USERS, "2019/20", Decimal("126848813000.00"), Decimal("115003603000.00"), Decimal("10.3"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 
 import countercache
 from countercache import agent, errors
-from countercache.api import guard_messages
+from countercache.api import functions, guard_messages
 from countercache.config import loader
 from countercache.model.results import WarmupResult
 
@@ -129,3 +130,9 @@ def test_an_answer_arrives_as_it_is() -> None:
     for line in (b"", b"1", b"{}", b"Segmentation fault", b"\xff"):
         with pytest.raises(ValueError):
             guard_messages.decode_answer(line)
+
+
+def test_a_programs_arguments_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks and events name the program that asked for a run, not what it was given: that may be a secret."""
+    monkeypatch.setattr("sys.argv", ["/srv/bin/worker", "--password", "hunter2"])
+    assert functions._caller("warmup") == f"countercache.warmup() in process {os.getpid()}: worker"

@@ -4,10 +4,9 @@ What `__all__` names is public (docs/python-api.md); the modules are not. Each n
 that the command line, which imports this package too, loads no more than it needs.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+# Nothing is imported here, not even `typing`: Ctrl-C is only ours once `__main__` runs, which comes after this. (Type
+# checkers know the name.)
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from countercache.api.functions import clear_locks, list_locks, load_settings, status, warmup
     from countercache.errors import (

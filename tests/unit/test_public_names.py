@@ -136,3 +136,9 @@ def test_a_programs_arguments_are_not_recorded(monkeypatch: pytest.MonkeyPatch) 
     """Locks and events name the program that asked for a run, not what it was given: that may be a secret."""
     monkeypatch.setattr("sys.argv", ["/srv/bin/worker", "--password", "hunter2"])
     assert functions._caller("warmup") == f"countercache.warmup() in process {os.getpid()}: worker"
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    """It is loaded before `__main__`, which is the first that can tell what Ctrl-C means."""
+    tree = ast.parse(Path(countercache.__file__).read_text(encoding="utf-8"))
+    assert not [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]

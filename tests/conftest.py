@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 
 pytest_plugins = ["tests.postgres", "tests.valkey"]
@@ -36,12 +37,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"DID NOT RUN: {report.nodeid}: {why}", red=True, bold=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", "duckdb", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def make_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     """Makes a database with the given SQL in it, on each engine; returns its URL."""
     if request.param == "postgresql":
         make: Callable[[str], str] = request.getfixturevalue("make_database")
         return make
+
+    def in_a_duckdb_file(sql: str) -> str:
+        with closing(duckdb.connect(tmp_path / "tables.duckdb")) as connection:
+            connection.execute(sql)
+        return f"duckdb:///{tmp_path}/tables.duckdb"
+
+    if request.param == "duckdb":
+        return in_a_duckdb_file
 
     def in_a_file(sql: str) -> str:
         with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:

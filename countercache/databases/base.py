@@ -74,6 +74,9 @@ class Database(ABC):
     catalog: Catalog
     """What is in it."""
 
+    caveats: tuple[str, ...] = ()
+    """What is not promised on this connection and holds on others, each in a sentence without its full stop."""
+
     def __init__(self, target: Target, deadline: float) -> None:
         self.target = target
         self.deadline = deadline

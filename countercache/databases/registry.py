@@ -19,10 +19,12 @@ GROUP = "countercache.databases"
 
 _POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
 _SQLITE = "countercache.databases.sqlite.connection:SQLiteTarget"
+_DUCKDB = "countercache.databases.duckdb.connection:DuckDBTarget"
 
 BUILT_IN = {
     **dict.fromkeys(("postgres", "postgresql", "postgis", "pgsql"), _POSTGRESQL),
     **dict.fromkeys(("sqlite", "sqlite3"), _SQLITE),
+    "duckdb": _DUCKDB,
 }
 """The entry points of pyproject.toml."""
 

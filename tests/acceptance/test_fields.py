@@ -168,7 +168,8 @@ def test_an_unknown_field_is_answered_with_those_there_are(
 ) -> None:
     """The hint is the answer: it does not send to a command that says nothing more."""
     directory = site(sql, toml + counter(formula))
-    text = "TEXT" if (directory / "tables.db").exists() else "text"
+    made = {"tables.db": "TEXT", "tables.duckdb": "VARCHAR"}
+    text = next((type_ for file, type_ in made.items() if (directory / file).exists()), "text")
     assert failure(directory) == f"total: config: counter total: {why.replace('{text}', text)}"
 
 

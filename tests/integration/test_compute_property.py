@@ -24,11 +24,11 @@ LARGE = "as if large"
 """The batch size `auto`, where every table is one that is cut."""
 
 
-@pytest.fixture(scope="module", params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
+@pytest.fixture(scope="module", params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb"])
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One database for all examples."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('property')}/any.db"
+    if request.param != "postgresql":
+        yield f"{request.param}:///{tmp_path_factory.mktemp('property')}/any.db"
         return
     cluster: Cluster = request.getfixturevalue("postgres")
     cluster.execute("CREATE DATABASE property TEMPLATE template0")

@@ -8,9 +8,7 @@ and nothing is prepared on the server, for the same reason.
 from __future__ import annotations
 
 import contextlib
-import math
 import re
-import struct
 import time
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -24,6 +22,7 @@ from sqlalchemy.engine import URL
 from countercache.databases.base import Database, Lost, Refused, Row, Target, describe_number
 from countercache.databases.postgresql.catalog import PostgresCatalog
 from countercache.databases.postgresql.engine import ENGINE
+from countercache.databases.single_floats import shortest
 from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
 from countercache.settings import DatabaseSettings
@@ -37,7 +36,7 @@ _SLACK = 0.5
 _IN_UTC = "timezone = 'UTC'"
 
 _REAL = 700
-"""The type real, of which the driver makes a float of twice its digits: 0.1 becomes 0.10000000149011612."""
+"""The type real, of single precision."""
 
 _BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS = {"select", "with", "values", "table"}
@@ -191,7 +190,7 @@ class Postgres(Database):
         if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
             value = values[0]
             if not isinstance(value, bool):
-                text = _shortest if description[0].type_code == _REAL else repr
+                text = shortest if description[0].type_code == _REAL else repr
                 # A float's zero may have a sign.
                 number = Decimal(text(value)) if isinstance(value, float) and value else Decimal(value or 0)
                 if number.is_finite():
@@ -311,17 +310,6 @@ def _first_word(statement: str) -> str:
 def _trusted(statement: str) -> LiteralString:
     """The driver asks for literal strings; ours are written by `statements`, or are the configuration's own SQL."""
     return statement
-
-
-def _shortest(value: float) -> str:
-    """A value of type real in the fewest digits that lie nearer to it than to any other, as PostgreSQL prints it."""
-    for digits in range(1, 10):
-        text = f"{value:.{digits}g}"
-        around = [math.nextafter(float(text), end) for end in (-math.inf, math.inf)]
-        with contextlib.suppress(OverflowError):  # the largest, rounded up
-            if struct.unpack("!2f", struct.pack("!2f", *around)) == (value, value):
-                return text
-    return repr(value)
 
 
 def _milliseconds(seconds: float) -> int:

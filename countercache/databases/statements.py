@@ -78,6 +78,8 @@ class Statements:
 
         The numbers of `checked` fields are known to be finite.
         """
+        if self._engine.entity_columns is None:
+            raise NotImplementedError
         fields = sorted({field for spec in specs for field in spec.fields})
         columns = self._engine.entity_columns(specs, fields, 1 + words_of(self._plan.groups), self._guarded)
         doubtful = set() if self._guarded else set(fields) - set(checked)
@@ -110,9 +112,9 @@ class Statements:
 
     def entity_pass(self, specs: Sequence[Spec], within: Part) -> str:
         """The one of the two above that the engine gets."""
-        if self._engine.features.computes_formulas:
-            return self.entities(specs, within).sql
-        return self.entity_rows(sorted({field for spec in specs for field in spec.fields}), within)
+        if self._engine.entity_columns is None:
+            return self.entity_rows(sorted({field for spec in specs for field in spec.fields}), within)
+        return self.entities(specs, within).sql
 
     def boundary(self, low: Key | None, size: int) -> str:
         """The last of the next `size` entity keys after `low`, and how many there are: none, one row or none at all."""

@@ -33,9 +33,6 @@ MANY = 10_000
 _SAMPLE = 100_000
 """So many rows of a long table are looked at for the names of its fields, where no other table has them."""
 
-_NOT_NUMERIC = ("CHAR", "CLOB", "TEXT", "BLOB", "BOOL", "DATE", "TIME")
-"""Declared types of columns that are not meant for figures, where a column may hold anything."""
-
 
 class Names(msgspec.Struct, frozen=True):
     """A source as it was found. `complete`: its fields are all known. `periods` is `None` where only reading the whole
@@ -307,7 +304,7 @@ def _cures(mine: SourceSettings, table: Table) -> dict[str, str]:
 
 def _is_numeric(column: Column) -> bool:
     if column.kind is Kind.ANY:
-        return not any(word in column.type.upper() for word in _NOT_NUMERIC)
+        return column.meant_for_figures
     return column.kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
 
 

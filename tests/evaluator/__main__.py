@@ -12,16 +12,16 @@ from pathlib import Path
 
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import PostgreSQL, SQLite
+from tests.evaluator.places import DuckDB, Place, PostgreSQL, SQLite
 from tests.postgres import Cluster
 
-KINDS = ("postgresql", "sqlite")
+KINDS = ("postgresql", "sqlite", "duckdb")
 
 
 @contextmanager
-def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, SQLite | PostgreSQL]]:
+def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Place]]:
     """A database of each kind."""
-    places: dict[str, SQLite | PostgreSQL] = {}
+    places: dict[str, Place] = {}
     cluster = Cluster() if "postgresql" in kinds else None
     try:
         if cluster:
@@ -29,6 +29,8 @@ def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, SQLit
             places["postgresql"] = PostgreSQL(cluster.url("comparison"))
         if "sqlite" in kinds:
             places["sqlite"] = SQLite(directory / "figures.db")
+        if "duckdb" in kinds:
+            places["duckdb"] = DuckDB(directory / "figures.duckdb")
         yield places
     finally:
         for place in places.values():
@@ -38,7 +40,7 @@ def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, SQLit
 
 
 def main() -> int:
-    """Draw cases, the one half on PostgreSQL and the other on SQLite; exit 1 where any differs from the page."""
+    """Draw cases, on each engine by turns; exit 1 where any differs from the page."""
     parser = argparse.ArgumentParser(description="Compare what countercache computes with what docs/semantics.md says.")
     parser.add_argument("--cases", type=int, default=500, help="how many (default: 500)")
     parser.add_argument(

@@ -58,6 +58,7 @@ _Make = Callable[[Sequence[str]], tuple[Key, ...]]
 _UUID = "'0a000000-0000-4000-8000-00000000000{}'"
 TEXTS: Mapping[str, Mapping[str, _Make]] = {
     "postgresql": {"text": _plain, "varchar(20)": _plain, "char(12)": _padded, "citext": _any_case},
+    "duckdb": {"VARCHAR": _plain, "VARCHAR(20)": _plain, "VARCHAR COLLATE NOCASE": _any_case},
     "sqlite": {
         "TEXT": _plain,
         "VARCHAR(20)": _plain,
@@ -78,6 +79,15 @@ OTHERS: Mapping[str, Mapping[str, _Make]] = {
         "uuid": lambda words: _numbered(words[:9], _UUID),
         "date": lambda words: _numbered(words[:9], "'202{}-04-01'"),
         "timestamptz": lambda words: _numbered(words[:9], "'202{}-04-01 00:00:00+00'", "'202{}-04-01 02:00:00+02'"),
+    },
+    "duckdb": {
+        "INTEGER": lambda words: _numbered(words, "{}"),
+        "HUGEINT": lambda words: _numbered(words, "90000000000000000000{}"),
+        "DECIMAL(9,3)": lambda words: _numbered(words, "{}.500", "{}.5"),
+        "DOUBLE": lambda words: _numbered(words, "{}.25"),
+        "UUID": lambda words: _numbered(words[:9], _UUID),
+        "DATE": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+        "TIMESTAMPTZ": lambda words: _numbered(words[:9], "'202{}-04-01 00:00:00+00'", "'202{}-04-01 02:00:00+02'"),
     },
     "sqlite": {
         "INTEGER": lambda words: _numbered(words, "{}", "{}.0", "'{}'"),
@@ -118,9 +128,26 @@ VALUE_TYPES = {
         "varchar(60)",
         "citext",
     ),
+    "duckdb": (
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UBIGINT",
+        "DECIMAL(12,2)",
+        "DECIMAL(38,10)",
+        "FLOAT",
+        "DOUBLE",
+        "VARCHAR",
+        "VARCHAR(60)",
+        "VARCHAR COLLATE NOCASE",
+    ),
     "sqlite": ("INTEGER", "REAL", "NUMERIC", "TEXT", "TEXT COLLATE NOCASE", "STRING", "BLOB", "", "DECIMAL(12,2)"),
 }
-NUMERIC_TYPES = {"postgresql": VALUE_TYPES["postgresql"][:6], "sqlite": ("INTEGER", "REAL", "NUMERIC", "DECIMAL(12,2)")}
+NUMERIC_TYPES = {
+    "postgresql": VALUE_TYPES["postgresql"][:6],
+    "duckdb": VALUE_TYPES["duckdb"][:8],
+    "sqlite": ("INTEGER", "REAL", "NUMERIC", "DECIMAL(12,2)"),
+}
 _WHOLE = ("0", "1", "-1", "3", "7", "12", "350", "-20", "1000000")
 _DECIMAL = ("0.1", "0.2", "-0.3", "2.50", "1234.56", "-99.99", "0.001", "33.333")
 _LARGE = ("9000000000000000000", "-9000000000000000000", "123456789012345")
@@ -151,6 +178,8 @@ def value(rng: random.Random, kind: str, declared: str, spelling: Mapping[str, A
     odd = rng.random() < junk
     if kind == "postgresql" and not lower.startswith(("text", "varchar", "citext")):
         return _postgresql_number(rng, lower, odd=odd)
+    if kind == "duckdb" and not lower.startswith("varchar"):
+        return _duckdb_number(rng, lower, odd=odd)
     if kind == "sqlite" and odd and rng.random() < 0.3:
         return rng.choice(("9e999", "-9e999", "x'31'", "x'00ff'"))
     if spelling and not odd and rng.random() < 0.8:
@@ -170,6 +199,24 @@ def _postgresql_number(rng: random.Random, declared: str, *, odd: bool) -> str:
     if declared == "numeric":
         return rng.choice((*_WHOLE, *_DECIMAL, *_LARGE, "1e30", "1e-25", "-1e-29"))
     return rng.choice((*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'"))
+
+
+def _duckdb_number(rng: random.Random, declared: str, *, odd: bool) -> str:
+    if declared in {"float", "double"}:
+        odd_ones = ("'NaN'", "'Infinity'", "'-Infinity'")
+        return rng.choice(
+            odd_ones
+            if odd
+            else (*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'", "1e11", "1e30" if declared == "float" else "1e300")
+        )
+    if declared == "ubigint":
+        return rng.choice(("0", "7", "350", "18446744073709551615"))
+    whole = {"integer": _WHOLE, "bigint": (*_WHOLE, *_LARGE), "hugeint": (*_WHOLE, *_LARGE, "1" + "7" * 38)}
+    if declared in whole:
+        return rng.choice(whole[declared])
+    return rng.choice(
+        (*_WHOLE, *_DECIMAL[:6]) if "12" in declared else (*_WHOLE, *_DECIMAL, _LARGE[2], "9" * 27 + ".5")
+    )
 
 
 # `numbers`

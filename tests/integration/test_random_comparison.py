@@ -14,17 +14,19 @@ import pytest
 
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import PostgreSQL, SQLite
+from tests.evaluator.places import DuckDB, Place, PostgreSQL, SQLite
 
 CASES, CHUNKS = 30, 5
 
 
-@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> PostgreSQL | SQLite:
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A database of each kind for the cases of a chunk."""
-    found: PostgreSQL | SQLite
+    found: Place
     if request.param == "sqlite":
         found = SQLite(tmp_path / "figures.db")
+    elif request.param == "duckdb":
+        found = DuckDB(tmp_path / "figures.duckdb")
     else:
         make: Callable[[], str] = request.getfixturevalue("make_database")
         found = PostgreSQL(make())
@@ -33,7 +35,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> PostgreSQL | SQLite
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_every_cell_is_what_the_page_says(place: PostgreSQL | SQLite, chunk: int, tmp_path: Path) -> None:
+def test_every_cell_is_what_the_page_says(place: Place, chunk: int, tmp_path: Path) -> None:
     """Thirty cases on each database, with batches of every size: each cell in full."""
     given = os.environ.get("COMPARISON_SEED")
     first = int(given) + chunk * CASES // CHUNKS if given else secrets.randbelow(10**9)

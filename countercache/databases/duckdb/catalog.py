@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from countercache.databases.base import Refused
 from countercache.databases.catalog import Catalog
-from countercache.databases.expressions import quoted, reference
 from countercache.model.results import Finding, Health
 from countercache.model.table import Column, Kind, Table
 
@@ -32,7 +31,7 @@ class DuckDBCatalog(Catalog):
 
     def describe(self, name: Sequence[str]) -> Table | None:
         """A table, a view or a file with its columns."""
-        called = ".".join(reference(None, part) for part in name)
+        called = ".".join(self.dialect.reference(None, part) for part in name)
         try:
             described = self.rows(f"DESCRIBE SELECT * FROM {called}")  # noqa: S608 - quoted
         except Refused as error:
@@ -67,8 +66,8 @@ class DuckDBCatalog(Catalog):
 
     def _table(self, name: Sequence[str]) -> tuple[int | None, str]:
         """About how many rows a table has, and its number; of a view or a file neither is known."""
-        where = f"lower(table_name) = lower({quoted(name[-1])}) AND schema_name = "
-        where += f"{quoted(name[0])}" if len(name) > 1 else "current_schema()"
+        where = f"lower(table_name) = lower({self.dialect.quoted(name[-1])}) AND schema_name = "
+        where += f"{self.dialect.quoted(name[0])}" if len(name) > 1 else "current_schema()"
         query = f"SELECT estimated_size, table_oid FROM duckdb_tables() WHERE {where}"  # noqa: S608 - quoted
         found = self.rows(f"{query} AND database_name = current_database()")
         return (int(found[0][0]), str(found[0][1])) if found else (None, "")

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 from countercache.databases.base import Database, Lost, Overflow, Refused, Row, Target, describe_number
 from countercache.databases.duckdb.catalog import DuckDBCatalog
 from countercache.databases.duckdb.engine import ENGINE
-from countercache.databases.expressions import quoted
+from countercache.databases.duckdb.dialect import DIALECT
 from countercache.databases.single_floats import shortest
 from countercache.errors import DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
@@ -111,12 +111,12 @@ class DuckDB(Database):
         self._connection = connection
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._limit: float | None = None
-        self.catalog = DuckDBCatalog(self.rows, target.url)
+        self.catalog = DuckDBCatalog(self.rows, target.url, self.dialect)
         for statement in _BEGIN:
             self.rows(statement)
         self.caveats = (_FILES,) if self._reads_files() else ()
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - it never sorts for that
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         with self._within(None, self._connection):
             return self._connection.execute(statement).fetchall()
@@ -177,7 +177,8 @@ class DuckDB(Database):
 
     def _reads_files(self) -> bool:
         """Whether something else is read than the database itself, which alone is a snapshot."""
-        views = f"SELECT count(*) FROM duckdb_views() WHERE NOT internal AND regexp_matches(sql, {quoted(_READS)}, 'i')"  # noqa: S608
+        reads = f"regexp_matches(sql, {DIALECT.quoted(_READS)}, 'i')"
+        views = f"SELECT count(*) FROM duckdb_views() WHERE NOT internal AND {reads}"  # noqa: S608 - our own text
         return not self.target.url.database or self.rows(views) != [(0,)]
 
     @contextlib.contextmanager

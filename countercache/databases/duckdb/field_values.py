@@ -18,7 +18,7 @@ from countercache.compute import text_numbers
 from countercache.compute.formula import EXACT
 from countercache.compute.partial_sums import Totals
 from countercache.compute.text_numbers import PLAIN
-from countercache.databases.expressions import quoted, reference
+from countercache.databases.duckdb.dialect import DIALECT
 from countercache.databases.field_values import SHOWN, FieldValues, finite
 from countercache.model.table import MAX_DIGITS, Kind
 from countercache.settings import Numbers
@@ -69,7 +69,7 @@ class DuckDBFieldValues(FieldValues):
         """As `FieldValues.example` says."""
         entity, value = (
             f"left(CAST({text} AS TEXT), {SHOWN})"
-            for text in (reference("f", self._facts.settings.entity), self.raw(field))
+            for text in (DIALECT.reference("f", self._facts.settings.entity), self.raw(field))
         )
         rank = f"lpad(CAST({SHOWN} - length({value}) AS TEXT), 3, '0')"
         return f"{rank} || ' ' || hex({entity}) || ' ' || hex({value})"
@@ -78,7 +78,7 @@ class DuckDBFieldValues(FieldValues):
         """A column without the texts that are no value; they become NULL."""
         if kind is not Kind.TEXT or not numbers.null:
             return value
-        texts = ", ".join(map(quoted, numbers.null))
+        texts = ", ".join(map(DIALECT.quoted, numbers.null))
         return f"CASE WHEN trim({value}, {_SPACES}) NOT IN ({texts}) THEN {value} END"
 
     @staticmethod
@@ -97,20 +97,19 @@ class DuckDBFieldValues(FieldValues):
 
     def _parts(self, field: str | None, only: str = "") -> list[str]:
         """The sum of what DuckDB adds, and how often each other value occurs, under a condition."""
-        where = f" FILTER (WHERE {only})" if only else ""
         quick, rest = self._quick(field)
-        total = f"sum({quick}){where}"
+        total = DIALECT.aggregate("sum", quick, only)
         if rest is None:
             return [total, "NULL"]
         others = f"{quick} IS NULL" + (f" AND {only}" if only else "")
-        return [total, f"histogram({rest}) FILTER (WHERE {others})"]
+        return [total, DIALECT.aggregate("histogram", rest, others)]
 
     def _quick(self, field: str | None) -> tuple[str, str | None]:
         """A value as DuckDB adds it, NULL where it cannot; and as a text for `_rest`, if that may be needed."""
         value, kind, type_ = self.raw(field), self.kind(field), self._type(field)
         if kind is Kind.TEXT:
             present = self.value(field)
-            spelling = self.spelled(field, lambda numbers: quoted(_spelling(numbers)))
+            spelling = self.spelled(field, lambda numbers: DIALECT.quoted(_spelling(numbers)))
             is_plain = self.spelled(field, lambda numbers: _is_short(value, numbers))
             quick = f"CASE WHEN {is_plain} THEN CAST(trim({present}, {_SPACES}) AS {_SHORT_TYPE}) END"
             return quick, f"{spelling} || chr(10) || left({present}, {MAX_DIGITS + 1})"
@@ -120,7 +119,10 @@ class DuckDBFieldValues(FieldValues):
             return f"CASE WHEN abs({value}) < 1e11 THEN {equal} END", f"CAST({value} AS TEXT)"
         if kind is Kind.FLOAT:
             text = f"CAST({value} AS TEXT)"
-            return f"CASE WHEN regexp_full_match({text}, {quoted(_SHORT)}) THEN CAST({text} AS {_SHORT_TYPE}) END", text
+            return (
+                f"CASE WHEN regexp_full_match({text}, {DIALECT.quoted(_SHORT)}) THEN CAST({text} AS {_SHORT_TYPE}) END",
+                text,
+            )
         if (self._rows or 0) > _FEW_ROWS:
             scale = re.fullmatch(r"DECIMAL\(\d+,(\d+)\)", type_)
             limit = Decimal(_LARGEST).scaleb(-int(scale[1])) if scale else Decimal(_LARGEST)
@@ -133,14 +135,14 @@ class DuckDBFieldValues(FieldValues):
 
 def _is_short(value: str, numbers: Numbers) -> str:
     """The condition that a text is a number that DuckDB can add, spelled in the plain way."""
-    return f"regexp_full_match({value}, {quoted(_SHORT)})" if _is_plain(numbers) else "false"
+    return f"regexp_full_match({value}, {DIALECT.quoted(_SHORT)})" if _is_plain(numbers) else "false"
 
 
 def _is_number(value: str, numbers: Numbers) -> str:
     """The condition that a text is a number."""
     spelling = text_numbers.patterns(numbers)
     either = "|".join(filter(None, (spelling.signed, spelling.bracketed)))
-    matches = f"regexp_full_match(trim({value}, {_SPACES}), {quoted(either)})"
+    matches = f"regexp_full_match(trim({value}, {_SPACES}), {DIALECT.quoted(either)})"
     return f"(length({value}) <= {MAX_DIGITS} AND {matches})"
 
 

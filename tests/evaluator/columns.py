@@ -176,10 +176,8 @@ def value(rng: random.Random, kind: str, declared: str, spelling: Mapping[str, A
         return "NULL"
     lower = declared.lower()
     odd = rng.random() < junk
-    if kind == "postgresql" and not lower.startswith(("text", "varchar", "citext")):
-        return _postgresql_number(rng, lower, odd=odd)
-    if kind == "duckdb" and not lower.startswith("varchar"):
-        return _duckdb_number(rng, lower, odd=odd)
+    if kind != "sqlite" and not lower.startswith(("text", "varchar", "citext")):
+        return (_postgresql_number if kind == "postgresql" else _duckdb_number)(rng, lower, odd=odd)
     if kind == "sqlite" and odd and rng.random() < 0.3:
         return rng.choice(("9e999", "-9e999", "x'31'", "x'00ff'"))
     if spelling and not odd and rng.random() < 0.8:
@@ -211,7 +209,7 @@ def _duckdb_number(rng: random.Random, declared: str, *, odd: bool) -> str:
         )
     if declared == "ubigint":
         return rng.choice(("0", "7", "350", "18446744073709551615"))
-    whole = {"integer": _WHOLE, "bigint": (*_WHOLE, *_LARGE), "hugeint": (*_WHOLE, *_LARGE, "1" + "7" * 38)}
+    whole = {"integer": _WHOLE, "bigint": (*_WHOLE, *_LARGE), "hugeint": (*_WHOLE, *_LARGE, "1" + "6" * 38)}
     if declared in whole:
         return rng.choice(whole[declared])
     return rng.choice(

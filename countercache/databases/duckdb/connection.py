@@ -20,8 +20,8 @@ from sqlalchemy.engine import URL
 
 from countercache.databases.base import Database, Lost, Overflow, Refused, Row, Target, describe_number
 from countercache.databases.duckdb.catalog import DuckDBCatalog
-from countercache.databases.duckdb.engine import ENGINE
 from countercache.databases.duckdb.dialect import DIALECT
+from countercache.databases.duckdb.engine import ENGINE
 from countercache.databases.single_floats import shortest
 from countercache.errors import DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason

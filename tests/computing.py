@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+from sqlalchemy.dialects import registry
 
 from countercache.model.states import Computed, Failure
 from countercache.settings import Settings
@@ -129,6 +130,13 @@ def load(url: str, script: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
             with server.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
                 for value in values:
                     copy.write_row(value)
+
+
+def generic_url(url: str) -> str:
+    """The URL of a file under a name that only SQLAlchemy knows, so that it is read by what reads any database."""
+    registry.register("anysqlite", "sqlalchemy.dialects.sqlite.pysqlite", "SQLiteDialect_pysqlite")
+    registry.register("anyduckdb", "duckdb_sqlalchemy", "Dialect")
+    return f"any{url}"
 
 
 def _copy(file: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy.engine import URL
 
@@ -68,7 +68,7 @@ class Target(ABC):
 class Database(ABC):
     """An open connection within its read-only transaction. `deadline` is a moment of `time.monotonic()`."""
 
-    engine: ClassVar[Engine]
+    engine: Engine
     """What sets it apart from others."""
 
     catalog: Catalog

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import sqlalchemy
 
+from countercache.compute.formula import nearest
 from countercache.databases.base import Target
 from countercache.errors import ConfigError
 from countercache.settings import DatabaseSettings
@@ -29,6 +30,31 @@ BUILT_IN = {
 """The entry points of pyproject.toml."""
 
 
+NAMES = {
+    "PostgreSQL": "postgresql://…",
+    "SQLite": "sqlite:///PATH",
+    "DuckDB": "duckdb:///PATH",
+}
+"""The engines as people write them, with what a URL looks like."""
+
+EXTRAS = {"duckdb": "duckdb"}
+"""The extra of countercache that brings the driver, by scheme."""
+
+_GENERIC = "countercache.databases.generic.connection:GenericTarget"
+
+_DIALECTS = {
+    "bigquery": "sqlalchemy-bigquery",
+    "databricks": "databricks-sqlalchemy",
+    "exa": "sqlalchemy-exasol",
+    "ibm_db_sa": "ibm-db-sa",
+    "snowflake": "snowflake-sqlalchemy",
+    "teradatasql": "teradatasqlalchemy",
+    "trino": "trino[sqlalchemy]",
+    "vertica": "vertica-sqlalchemy-dialect",
+}
+"""What brings a dialect to SQLAlchemy, by scheme."""
+
+
 def prepare(name: str, settings: DatabaseSettings) -> Target:
     """The database that the settings name; loads its driver, opens nothing. Raises `ConfigError`."""
     try:
@@ -37,19 +63,36 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         hint = "write it as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
-    found = _entry_point(scheme)
-    if found is None:
-        hint = "countercache reads PostgreSQL (postgresql://…) and SQLite (sqlite:///PATH)"
-        raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
+    found = _entry_point(scheme) or _of_dialect(scheme, url, name)
     try:
         target = found.load()
     except (ImportError, AttributeError) as error:
+        extra = EXTRAS.get(scheme)
+        if extra and isinstance(error, ModuleNotFoundError):
+            hint = f'pip install "countercache[{extra}]"'
+            raise ConfigError(f"{scheme}:// for database {name} needs {error.name!r}", hint=hint) from error
         hint = "install the package that brings it again"
         raise ConfigError(f"what reads {scheme}:// for database {name} cannot be loaded: {error}", hint=hint) from error
     if not (isinstance(target, type) and issubclass(target, Target)):
         hint = f"its entry point must name a class of countercache.databases.base.Target, not {found.value}"
         raise ConfigError(f"what reads {scheme}:// for database {name} is no engine of countercache", hint=hint)
     return target(name, url, settings)
+
+
+def _of_dialect(scheme: str, url: sqlalchemy.URL, name: str) -> EntryPoint:
+    """What reads any database that SQLAlchemy has a dialect for. Raises `ConfigError` where it has none."""
+    try:
+        url.get_dialect()
+    except (sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
+        if package := _DIALECTS.get(scheme):
+            hint = f'pip install "{package}"'
+            raise ConfigError(f"{scheme}:// for database {name} needs its SQLAlchemy dialect", hint=hint) from error
+        known = ", ".join(f"{engine} ({looks})" for engine, looks in NAMES.items())
+        likely = nearest(scheme, (*BUILT_IN, *_DIALECTS))
+        hint = f"{likely} " if likely else ""
+        hint += f"countercache reads {known}, and what SQLAlchemy has an installed dialect for"
+        raise ConfigError(f"database {name} has the unknown engine {url.drivername!r}", hint=hint) from error
+    return EntryPoint(scheme, _GENERIC, GROUP)
 
 
 def _entry_point(scheme: str) -> EntryPoint | None:

@@ -29,6 +29,7 @@ from countercache.worker.key_equivalence import Alike
 from countercache.worker.names import Names, read_names
 from countercache.worker.passes import Passes
 from countercache.worker.protocol import Finished
+from countercache.worker.row_passes import RowPasses
 from countercache.worker.value_groups import with_value_groups
 
 Report = Callable[[Progress], None]
@@ -78,7 +79,8 @@ class Source:
         return self._passes().statements()
 
     def _passes(self, array: str | None = None) -> Passes:
-        return Passes(self._database, self.names, self.plan, self._alike, array)
+        kind = RowPasses if self._database.features.reads_rows else Passes
+        return kind(self._database, self.names, self.plan, self._alike, array)
 
     def prepare(self) -> None:
         """Look at what the passes need to know besides names: groups and periods."""

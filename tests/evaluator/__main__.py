@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import DuckDB, Place, PostgreSQL, SQLite
+from tests.evaluator.places import DuckDB, Generic, Place, PostgreSQL, SQLite
 from tests.postgres import Cluster
 
-KINDS = ("postgresql", "sqlite", "duckdb")
+KINDS = ("postgresql", "sqlite", "duckdb", "generic")
 
 
 @contextmanager
@@ -31,6 +31,8 @@ def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Place
             places["sqlite"] = SQLite(directory / "figures.db")
         if "duckdb" in kinds:
             places["duckdb"] = DuckDB(directory / "figures.duckdb")
+        if "generic" in kinds:
+            places["generic"] = Generic(directory / "generic.db")
         yield places
     finally:
         for place in places.values():

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import duckdb
 import psycopg
 
+from tests.computing import generic_url
 from tests.evaluator.tables import Column, Row, Stored, Table
 
 # Of each column of a case its type and collation, by table and column, where the catalogue does not tell all of it.
@@ -79,6 +80,16 @@ class SQLite:
         if self._connection:
             self._connection.close()
             self._connection = None
+
+
+class Generic(SQLite):
+    """An SQLite file that is read through SQLAlchemy, as a database is of which nothing else is known."""
+
+    kind = "generic"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.url = generic_url(f"sqlite:///{path}")
 
 
 class DuckDB:

@@ -14,12 +14,12 @@ import pytest
 
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import DuckDB, Place, PostgreSQL, SQLite
+from tests.evaluator.places import DuckDB, Generic, Place, PostgreSQL, SQLite
 
 CASES, CHUNKS = 30, 5
 
 
-@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb"])
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb", "generic"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A database of each kind for the cases of a chunk."""
     found: Place
@@ -27,6 +27,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         found = SQLite(tmp_path / "figures.db")
     elif request.param == "duckdb":
         found = DuckDB(tmp_path / "figures.duckdb")
+    elif request.param == "generic":
+        found = Generic(tmp_path / "generic.db")
     else:
         make: Callable[[], str] = request.getfixturevalue("make_database")
         found = PostgreSQL(make())

@@ -28,7 +28,8 @@ PACKAGES = {
     "databases.duckdb": "settings errors model compute databases",
     "databases.postgresql": "settings errors model compute databases",
     "databases.sqlite": "settings errors model compute databases",
-    "databases.registry": "settings errors databases",
+    "databases.generic": "settings errors model compute databases",
+    "databases.registry": "settings errors compute databases",
     "worker": "settings errors model compute databases databases.registry",
     "store": "settings errors model",
     "locks": "errors model store",
@@ -56,8 +57,9 @@ FOR_TYPES = {("errors", "model.states")}
 # Modules of one name, which play the same part in sibling packages.
 ENGINES = {"databases.duckdb", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
-    "connection": ENGINES,
-    **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
+    "connection": {"databases.generic", *ENGINES},
+    **{part: {"databases", "databases.generic", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values")},
+    "group_masks": {"databases", *ENGINES},
 }
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.

@@ -79,7 +79,8 @@ class DuckDBFieldValues(FieldValues):
         if kind is not Kind.TEXT or not numbers.null:
             return value
         texts = ", ".join(map(DIALECT.quoted, numbers.null))
-        return f"CASE WHEN trim({value}, {_SPACES}) NOT IN ({texts}) THEN {value} END"
+        # Capitals matter, whatever the column's collation.
+        return f"CASE WHEN trim({value}, {_SPACES}) COLLATE C NOT IN ({texts}) THEN {value} END"
 
     @staticmethod
     def read_totals(columns: Sequence[Any]) -> Totals:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mssql.pyodbc import MSDialect_pyodbc
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
-from countercache.compute.plan import Group, Plan, make_plan
+from countercache.compute.plan import Group, KnownFields, Plan, make_plan
 from countercache.databases import lookup_queries
 from countercache.databases.dialect import STYLE, Dialect
 from countercache.databases.engine import Engine
@@ -149,7 +149,7 @@ GROUPS = {
 def plan(facts: Facts, *counters: str) -> Plan:
     """The plan of some counters over a source."""
     settings = Settings(sources={"figures": facts.settings}, groups=GROUPS, counters=COUNTERS)
-    made = make_plan(settings, "figures", counters, list(facts.fields), complete=True)
+    made = make_plan(settings, "figures", counters, KnownFields(list(facts.fields)))
     assert not made.failures
     return made
 

@@ -18,12 +18,12 @@ from countercache.model.durations import whole_seconds_text
 from countercache.model.results import ClearedLock, ClearResult, LocksResult, LockView
 from countercache.model.states import Event, Lock, Owner, Reason, Verdict
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
-from countercache.store.lease import Lease, attempt_record, lease_end, milliseconds, unheard
+from countercache.store.lease import Lease, attempt_record, ignore_event, lease_end, milliseconds
 from countercache.store.lock_owner import this_owner, verdict
 from countercache.store.lock_record import counters_text, lock_of
-from countercache.store.redis_client import Store, reach, seconds
+from countercache.store.redis_client import Store, connect, seconds
 
-__all__ = ["Lease", "LockRequest", "acquire", "clear", "list_locks", "lock_of", "this_owner", "unheard"]
+__all__ = ["Lease", "LockRequest", "acquire", "clear", "ignore_event", "list_locks", "lock_of", "this_owner"]
 
 _SCAN_COUNT = 1000
 
@@ -44,14 +44,14 @@ class LockRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def acquire(
-    store: Store, wanted: LockRequest, log: Callable[[Event], None] = unheard, commands: Commands = NO_OPTIONS
+    store: Store, wanted: LockRequest, log: Callable[[Event], None] = ignore_event, commands: Commands = NO_OPTIONS
 ) -> Lease:
     """Takes a lock. `log` hears of what the run's commands put into the log of events.
 
     Where the reply is lost it is asked once more, which is safe: the same id gets the same lock. Raises `LockHeld`,
     `RedisUnreachable` and `RedisError`.
     """
-    reach(store.client)
+    connect(store.client)
     keys, owner = store.keys, wanted.owner
     request = partial(
         store.run,
@@ -74,7 +74,7 @@ def acquire(
         answer = request()
     if answer[0] == "held":
         raise _held(lock_of(keys, wanted.name, _pairs(answer[2]), answer[1]), seconds(answer[3]), commands)
-    granted = Lease(
+    lease = Lease(
         store=store,
         name=wanted.name,
         id=wanted.id,
@@ -86,8 +86,8 @@ def acquire(
         until=lease_end(before, answer[2]),
         log=log,
     )
-    granted.tell(answer[4])
-    return granted
+    lease.log_events(answer[4])
+    return lease
 
 
 def list_locks(store: Store, found: Collection[str] | None = None) -> LocksResult:
@@ -160,7 +160,7 @@ _ABANDONED = "the run that computed it ended without a word (killed, or its host
 def _read_all(store: Store, known: Collection[str] | None) -> tuple[list[Lock], float]:
     """All locks by name, and the server's time."""
     client = store.client
-    with store.wrapped():
+    with store.translated_errors():
         found = known if known is not None else client.scan_iter(match=store.keys.locks, count=_SCAN_COUNT)
         names = sorted(set(found))
         pipe = client.pipeline(transaction=False)

@@ -243,7 +243,7 @@ DOCTOR = DoctorResult(
             "redis",
             "state",
             Health.UNKNOWN,
-            "Redis at db:6379/0 refuses a command: User site has no permissions to run the 'info' command",
+            "Redis at db:6379/0 refused a command: User site has no permissions to run the 'info' command",
             "version, role, memory and persistence could not be looked at",
             "allow its user INFO",
         ),

@@ -44,7 +44,7 @@ def events(
     from countercache.model.states import Level  # noqa: PLC0415
     from countercache.store import event_log as log  # noqa: PLC0415
 
-    wanted = log.Wanted(
+    wanted = log.EventFilter(
         level=Level(one_of("--level", level, LEVELS) or "debug"),
         categories=tuple(one_of("--category", each, CATEGORIES) for each in categories or ()),
         counter=counter or "",

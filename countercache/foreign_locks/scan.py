@@ -47,7 +47,7 @@ def survey(store: Store, patterns: Sequence[str], *, glob: str | None = None, fo
     `patterns` are globs of keys that serve as locks in this stack. Both are found in one pass over the keys, ours in a
     pass of their own where that one had to be broken off. Changes nothing.
     """
-    with redis_client.binary(store.client) as raw, store.wrapped():
+    with redis_client.binary_client(store.client) as raw, store.translated_errors():
         search = _Search(raw, store.keys, KeyFilter(patterns), glob)
         others = search.locks() if foreign else {}
         ours = search.ours if foreign and not search.stopped else search.own_keys()
@@ -151,7 +151,7 @@ def clear(
     own = locks.clear(store, request.names, force=request.force, by=by, dry_run=dry_run, commands=commands)
     if not own.unknown:
         return own
-    with redis_client.binary(store.client) as raw, store.wrapped():
+    with redis_client.binary_client(store.client) as raw, store.translated_errors():
         matches = {name: tuple(_seen(raw, KeyFilter(patterns), name)) for name in own.unknown}
     cleared = []
     insisted = request.force and request.foreign

@@ -34,7 +34,7 @@ def accept(
     accepted = []
     for id_, cell in seen.cells.items():
         if cell.failure and cell.failure.reason is Reason.HELD:
-            with store.wrapped():
+            with store.translated_errors():
                 record = f"{id_.group}, {id_.period}: {cell.failure.text}; {command}"
                 about = (cell.fence, counter, by, record, seen.definition_of(id_), store.keys.keep)
                 answer = store.run("accept", (store.keys.cell(id_), store.keys.events), *about)

@@ -46,7 +46,7 @@ def orphans(settings: Settings, known: Collection[CellId]) -> tuple[CellId, ...]
 
 def prune(store: Store, settings: Settings, *, by: str, dry_run: bool = False) -> PruneResult:
     """Removes the orphans, or in a `dry_run` tells what would be removed. Raises `RedisError`."""
-    with store.wrapped():
+    with store.translated_errors():
         pipe = store.client.pipeline(transaction=True)
         pipe.smembers(store.keys.index)
         pipe.hgetall(store.keys.began)

@@ -151,6 +151,6 @@ class _WorkerQuery:
 
 def reach_redis(settings: Settings) -> None:
     """See whether Redis answers; the bundled one is started first. Raises `RedisError`."""
-    from countercache.store.redis_client import converse, open_redis  # noqa: PLC0415
+    from countercache.store.redis_client import open_redis, ping  # noqa: PLC0415
 
-    converse(open_redis(settings))
+    ping(open_redis(settings))

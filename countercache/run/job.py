@@ -91,7 +91,7 @@ class Base(msgspec.Struct, frozen=True):
     known: frozenset[CellId]
     labels: Mapping[str, Mapping[CellId, str]]
     claims: Claims
-    log: Callable[[Event], None] = locks.unheard
+    log: Callable[[Event], None] = locks.ignore_event
     commands: Commands = NO_OPTIONS
     cooldown: RedisCooldown = msgspec.field(default_factory=RedisCooldown)
 
@@ -245,7 +245,7 @@ class Job:
         for a whole lease nothing can be said.
         """
         if self.failure and self.failure.reason is Reason.LOCK_LOST and not self._out_of_reach:
-            lease.mark(Reason.LOCK_LOST)
+            lease.record_failure(Reason.LOCK_LOST)
 
     def _acquire(self) -> float:
         before = time.monotonic()
@@ -334,7 +334,7 @@ class Job:
             except RedisUnreachable:
                 raise
             except RedisError:  # a full memory: it takes a word at the attempts, if no more
-                lease.mark(self.failure.reason, self.failure.text)
+                lease.record_failure(self.failure.reason, self.failure.text)
                 raise
 
     def outcome(

@@ -23,7 +23,7 @@ from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.settings import EMBEDDED, Settings
 from countercache.store.keys import Keys
 from countercache.store.publishing import keys_of
-from countercache.store.redis_client import Store, converse, location, open_store, redis_cli, wrapped
+from countercache.store.redis_client import Store, location, open_store, ping, redis_cli, translated_errors
 
 AREA = "redis"
 _OLDEST = 5
@@ -37,7 +37,7 @@ def examine(settings: Settings, commands: Commands = NO_OPTIONS) -> tuple[Store 
     try:
         store = open_store(settings)
         client = store.client
-        converse(client)
+        ping(client)
     except CountercacheError as error:
         why = "without it no lock can be taken, nothing is stored, and the site reads nothing"
         return None, [Finding(AREA, "server", Health.WRONG, error.message, why, error.hint)]
@@ -45,7 +45,7 @@ def examine(settings: Settings, commands: Commands = NO_OPTIONS) -> tuple[Store 
     seen = f"{what} at {location(client)} answers"
     found = [Finding(AREA, "server", Health.OK, seen, "locks and results are kept there")]
     try:
-        with wrapped(client):
+        with translated_errors(client):
             info = cast("Mapping[str, Any]", client.info("everything"))
         found += [_version(info), _role(info), _eviction(info, client), *_memory(info), _persistence(info, client)]
         found += _cluster(info, settings)
@@ -58,7 +58,7 @@ def examine(settings: Settings, commands: Commands = NO_OPTIONS) -> tuple[Store 
 def _clock(client: redis.Redis) -> Finding:
     before = time.time()
     try:
-        with wrapped(client):
+        with translated_errors(client):
             second, microsecond = client.time()
     except RedisError as error:
         return Finding(AREA, "clock", Health.UNKNOWN, error.message, "locks and freshness go by it", error.hint)
@@ -219,7 +219,7 @@ def _rights(client: redis.Redis, settings: Settings, commands: Commands) -> Find
     why = "a command that is refused in the middle of a run ends it"
     asked = uses(settings)
     try:
-        with wrapped(client):
+        with translated_errors(client):
             answer: str | None = client.eval(_PROBE, 0, msgspec.json.encode([use.words for use in asked]).decode())
     except RedisError as error:
         cure = "allow its user EVAL and EVALSHA: ACL SETUSER NAME +@scripting"

@@ -44,11 +44,11 @@ def examine(store: Store, settings: Settings, commands: Commands = NO_OPTIONS) -
 
 
 def _log(store: Store) -> Iterator[Finding]:
-    with store.wrapped():
+    with store.translated_errors():
         kind = str(store.client.type(store.keys.events))
     if kind not in {"none", "stream"}:
         why = "runs go on, but nobody can look up what they did"
-        yield Finding(LOG, "key", Health.WRONG, event_log.not_a_log(store), why, event_log.cure(store))
+        yield Finding(LOG, "key", Health.WRONG, event_log.wrong_type(store), why, event_log.delete_hint(store))
 
 
 def _locks(found: Sequence[LockView], commands: Commands) -> Iterator[Finding]:
@@ -193,7 +193,7 @@ def _values(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, str | None
     """Each key with its text (`None`: there is no such key) and its PTTL."""
     for at in range(0, len(keys), _A_READ):
         some = keys[at : at + _A_READ]
-        with store.wrapped():
+        with store.translated_errors():
             pipe = store.client.pipeline(transaction=False)
             for key in some:
                 pipe.get(key)

@@ -244,7 +244,7 @@ DOCTOR = DoctorResult(
             "state",
             Health.UNKNOWN,
             "Redis at db:6379/0 refused a command: User site has no permissions to run the 'info' command",
-            "version, role, memory and persistence could not be looked at",
+            "version, role, memory and persistence could not be examined",
             "allow its user INFO",
         ),
         Finding(
@@ -252,7 +252,7 @@ DOCTOR = DoctorResult(
             "eviction",
             Health.WRONG,
             "maxmemory-policy is allkeys-lru, with maxmemory 100 MB",
-            "when it is full it drops keys: a lock, and two runs compute at once; a value, and the site has none",
+            "when it is full it evicts keys: locks, so that two runs compute at once, and values of the site",
             "redis-cli -h redis.example.org -p 6379 CONFIG SET maxmemory-policy noeviction",
         ),
         Finding("redis", "clock", Health.WARNING, "it is 3.1 s behind this host's", "", "on both hosts: timedatectl"),

@@ -186,7 +186,7 @@ def foreign_lock(key: bytes, framework: str = "bullmq", **changes: Any) -> Forei
         idle=3.0,
         size=38,
         preview=b"0c5f6d1e-9b8e-4f8f-8a51-3f8e4b1f3a11:7",
-        why=f"a lock of {framework}; nothing in it tells whether its holder lives",
+        why=f"a lock of {framework}; nothing in it tells whether its holder is alive",
         digest="string 38 5b0c",
     )
     return msgspec.structs.replace(lock, **changes)

@@ -280,6 +280,12 @@ class Check(msgspec.Struct, frozen=True):
     message: str
     warning: bool = False
     fields: tuple[str, ...] = ()
+    hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """Message and hint as one line, as it is shown."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 class CheckResult(msgspec.Struct, frozen=True):

@@ -123,7 +123,7 @@ def _(result: results.ClearResult) -> Document:
 @document.register
 def _(result: results.CheckResult) -> Document:
     checks = [
-        {"subject": check.subject, "ok": check.ok, "warning": check.warning, "message": check.message}
+        {"subject": check.subject, "ok": check.ok, "warning": check.warning, "message": check.text}
         | {"fields": [*map(short, check.fields)]}
         for check in result.checks
     ]

@@ -119,7 +119,7 @@ def _(result: results.PruneResult) -> Iterator[str]:
 def _(result: results.CheckResult) -> Iterator[str]:
     for check in result.checks:
         state = "warning" if check.warning else "ok" if check.ok else "FAILED"
-        yield row([state, text.escape(check.subject), text.escape(check.message, 1000)])
+        yield row([state, text.escape(check.subject), text.escape(check.text, 1000)])
 
 
 @_lines.register

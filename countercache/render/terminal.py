@@ -227,9 +227,7 @@ def _(result: results.PruneResult) -> Iterator[RenderableType]:
 @view.register
 def _(result: results.CheckResult) -> Iterator[RenderableType]:
     for check in result.checks:
-        line = Text(f"{text.escape(check.subject)}: ", style="bold").append(
-            text.escape(check.message, 1000), "not bold"
-        )
+        line = Text(f"{text.escape(check.subject)}: ", style="bold").append(text.escape(check.text, 1000), "not bold")
         sign, style = ("!", "yellow") if check.warning else ("✓", "green") if check.ok else ("✗", "red")
         yield sentence(sign, style, line)
     warnings = sum(check.warning for check in result.checks)

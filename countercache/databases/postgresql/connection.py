@@ -115,7 +115,7 @@ class Postgres(Database):
         self._version = connection.info.server_version
         self._depth = 0
         self._schemas: dict[str, None] = {}
-        self.catalog = PostgresCatalog(self.rows, target.url, self._uses)
+        self.catalog = PostgresCatalog(self.rows, target.url, self.dialect, self._uses)
 
     def begin(self) -> None:
         """Begin the transaction, with the limits that are set once."""
@@ -133,11 +133,14 @@ class Postgres(Database):
         with contextlib.suppress(Refused), self.savepoint():
             self._run("SET LOCAL client_connection_check_interval = 500")
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         self._limit(None)
-        if not unsorted:
-            return self._run(statement)
+        return self._run(statement)
+
+    def rows_by_hash(self, statement: str) -> list[Row]:
+        """All rows of a statement, for which the planner is told not to sort."""
+        self._limit(None)
         sorts = ["enable_sort", "enable_incremental_sort"][: 2 if self._version >= 130000 else 1]
         self._run(";".join(f"SET LOCAL {each} = off" for each in sorts))
         rows = self._run(statement)
@@ -219,9 +222,8 @@ class Postgres(Database):
         Otherwise it would compare texts, while GROUP BY compares as the type does. What the path has stays first.
         """
         if self._schemas:
-            added = ", ".join('"' + schema.replace('"', '""') + '"' for schema in self._schemas)
-            literal = added.replace("'", "''")
-            path = f"concat_ws(', ', nullif(current_setting('search_path'), ''), '{literal}')"
+            added = self.dialect.quoted(", ".join(self.dialect.reference(None, schema) for schema in self._schemas))
+            path = f"concat_ws(', ', nullif(current_setting('search_path'), ''), {added})"
             self._run(f"SET LOCAL search_path TO DEFAULT; SELECT set_config('search_path', {path}, true)")
 
     def cancel(self) -> None:

@@ -119,7 +119,7 @@ class SQLite(Database):
 
     def __init__(self, target: SQLiteTarget, deadline: float, uri: str) -> None:
         super().__init__(target, deadline)
-        self.catalog = SQLiteCatalog(self.rows, target.url)
+        self.catalog = SQLiteCatalog(self.rows, target.url, self.dialect)
         self._stop_at = deadline
         self._limit: float | None = None
         self._connection = self._connect(uri, min(target.settings.lock_timeout, self.left()))
@@ -168,7 +168,7 @@ class SQLite(Database):
             self._second.close()
             self._second = None
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - SQLite always sorts
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         self._set_limit(None)
         with self._errors():

@@ -216,9 +216,7 @@ class RecoverResult(msgspec.Struct, frozen=True):
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """A stored cell that the configuration does not have any more: removed, with these plain `keys` that it had
-    published, or left and why.
-    """
+    """A stored cell that is no longer configured: removed, with the plain `keys` that it published, or left and why."""
 
     cell: CellId
     removed: bool
@@ -240,9 +238,7 @@ class PruneResult(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A cell whose value was held back: whether it is stored now, why it was held back, and why it was `left`, where it
-    was.
-    """
+    """A cell whose value was held back, and `why`; it is stored now (`accepted`), or `left` says why not."""
 
     cell: CellId
     accepted: bool
@@ -270,10 +266,7 @@ class EventsResult(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """A check of `config check`. `fields` are the fields of a source, only the first of very many.
-
-    A `warning` is about something that works, but may not do what is expected.
-    """
+    """A check of `config check`. A `warning` is about something that works, but may surprise. `fields`: of a source."""
 
     subject: str
     ok: bool

@@ -23,6 +23,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     brings together what belongs to one entity.
     `reads_rows`: it may not add values itself that are no whole numbers or decimals, nor those of an entity: their
     rows are read.
+    `shares_scans`: it can read a whole table twice at the same time, each time for half of the entities.
     `has_typed_columns`: a column's type decides what it takes for equal, not what a row holds.
     """
 
@@ -30,4 +31,5 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     reads_parts_together: bool = False
     reads_ranges_cheaply: bool = False
     reads_rows: bool = False
+    shares_scans: bool = False
     has_typed_columns: bool = True

@@ -63,9 +63,9 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         hint = "write it as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
-    found = _entry_point(scheme) or _of_dialect(scheme, url, name)
+    entry_point = _entry_point(scheme) or _of_dialect(scheme, url, name)
     try:
-        target = found.load()
+        target = entry_point.load()
     except (ImportError, AttributeError) as error:
         extra = EXTRAS.get(scheme)
         if extra and isinstance(error, ModuleNotFoundError):
@@ -74,7 +74,7 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         hint = "install the package that brings it again"
         raise ConfigError(f"what reads {scheme}:// for database {name} cannot be loaded: {error}", hint=hint) from error
     if not (isinstance(target, type) and issubclass(target, Target)):
-        hint = f"its entry point must name a class of countercache.databases.base.Target, not {found.value}"
+        hint = f"its entry point must name a class of countercache.databases.base.Target, not {entry_point.value}"
         raise ConfigError(f"what reads {scheme}:// for database {name} is no engine of countercache", hint=hint)
     return target(name, url, settings)
 

@@ -28,6 +28,7 @@ from countercache.compute.formula import EXACT
 from countercache.databases.base import Database, Overflow, Refused, Row, Target, describe_number
 from countercache.databases.sqlite.catalog import SQLiteCatalog
 from countercache.databases.sqlite.engine import ENGINE
+from countercache.databases.sqlite.formulas import FORMULA_AGGREGATES
 from countercache.errors import ConfigError, DatabaseError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
 from countercache.settings import DatabaseSettings, Numbers
@@ -74,11 +75,11 @@ class _Sum:
         """Take a value; NULL is none."""
         if value is None:
             return
-        found = number(value, spelling)
-        if found is None:
+        decimal = number(value, spelling)
+        if decimal is None:
             self._rejected += 1
         else:
-            self._sum = EXACT.add(self._sum, found)
+            self._sum = EXACT.add(self._sum, decimal)
             self._count += 1
 
     def finalize(self) -> str:
@@ -131,6 +132,8 @@ class SQLite(Database):
             connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
             connection.set_progress_handler(lambda: time.monotonic() >= self._stop_at, _TICK)
             connection.create_aggregate("countercache_sum", 2, _Sum)  # type: ignore[arg-type]
+            for name, aggregate in FORMULA_AGGREGATES.items():
+                connection.create_aggregate(name, -1, aggregate)  # type: ignore[arg-type]
             connection.create_function("countercache_is_number", 2, _is_number, deterministic=True)
         return connection
 
@@ -183,10 +186,10 @@ class SQLite(Database):
         with self._errors():
             beside = _pool().submit(_all, second, statements[1::2])
             try:
-                mine = _all(self._connection, statements[::2])
+                rows = _all(self._connection, statements[::2])
             finally:
                 wait([beside])
-            return [*mine, *beside.result()]
+            return [*rows, *beside.result()]
 
     def stream(self, statement: str) -> Iterator[Row]:
         """The rows of a statement as SQLite finds them."""
@@ -209,9 +212,9 @@ class SQLite(Database):
             cursor.close()
         value = values[0] if len(values) == 1 and columns == 1 else None
         if isinstance(value, (int, float)):
-            found = number(value or 0)  # a float's zero may have a sign
-            if found is not None:
-                return found
+            decimal = number(value or 0)  # a float's zero may have a sign
+            if decimal is not None:
+                return decimal
         types = [f"{type(value).__name__} {value!r}"[:60]]
         raise Refused(Reason.SQL, describe_number(values, columns, types))
 

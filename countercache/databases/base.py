@@ -110,6 +110,14 @@ class Database(ABC):
         """The rows of several statements that return few, at the same time where that can be done."""
         return [row for statement in statements for row in self.rows(statement)]
 
+    def attempt(self, statement: str) -> list[Row] | None:
+        """The rows of a statement; `None` where the database refuses it, after which it can be read on."""
+        try:
+            with self.savepoint():
+                return self.rows(statement)
+        except Refused:
+            return None
+
     @abstractmethod
     def stream(self, statement: str) -> Iterator[Row]:
         """The rows of a statement one after another, in little memory."""

@@ -203,7 +203,8 @@ class Source:
             return None
         lowest, highest = min(low for low, _ in self._keys), max(high for _, high in self._keys)
         query = self.statements().masks.array_query(self._sizes[ALL], lowest, highest)
-        return None if query is None else str(self._database.rows(query)[0][0])
+        found = None if query is None else self._database.attempt(query)
+        return str(found[0][0]) if found else None
 
     def _batcher(self, passes: Passes) -> Batcher:
         facts = self.names.facts

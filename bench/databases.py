@@ -1,4 +1,4 @@
-"""The two kinds of database that are measured, each filled when it is made."""
+"""The kinds of database that are measured, each filled when it is made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import duckdb
 import msgspec
 import psycopg
 
@@ -28,7 +29,7 @@ class Database(ABC):
     url: str
 
     @abstractmethod
-    def connection(self) -> Any:  # noqa: ANN401 - of psycopg or of sqlite3, which are much alike
+    def connection(self) -> Any:  # noqa: ANN401 - of any driver, which are much alike
         """A new connection."""
 
     @contextmanager
@@ -95,3 +96,16 @@ class SQLite(Database):
     def connection(self) -> sqlite3.Connection:
         """A connection."""
         return sqlite3.connect(self._path, isolation_level=None)
+
+
+class DuckDB(Database):
+    """A file of DuckDB."""
+
+    def __init__(self, path: Path, size: Size) -> None:
+        self._path = path
+        self.url = f"duckdb:///{path}"
+        data.fill_duckdb(path, size)
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """A connection that only reads, so that others can do so too."""
+        return duckdb.connect(self._path, read_only=True)

@@ -109,6 +109,7 @@ def as_if_large(first: int = 1) -> Iterator[None]:
 
 def load(url: str, script: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
     """Run SQL in a database of any kind, and fill tables."""
+    url = url.removeprefix("any")
     if url.startswith("sqlite"):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
             connection.executescript("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;" + script)

@@ -258,7 +258,7 @@ def render(tree: Formula) -> str:
 
 def fill(world: World, url: str) -> None:
     """Make the tables of a world in a database, in place of those of another."""
-    typed = not url.startswith("sqlite")
+    typed = "sqlite" not in url.partition(":")[0]
     type_ = world.kind if typed else "TEXT" if world.kind == "text" else ""
     if url.startswith("duckdb") and type_ == "numeric":
         type_ = "DECIMAL(38, 18)"

@@ -18,7 +18,7 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from tests.computing import compute, councils, field_names, figures, load, published
+from tests.computing import compute, councils, field_names, figures, generic_url, load, published
 
 COUNTRIES = {"England": "england", "Scotland": "scotland", "Wales": "wales", "Northern Ireland": "northern-ireland"}
 
@@ -32,13 +32,17 @@ CREATE TABLE financial_figure (
 """
 
 
-@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb"])
+@pytest.fixture(
+    params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb", "anysqlite", "anyduckdb"]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/figures.db"
     if request.param == "duckdb":
         return f"duckdb:///{tmp_path}/figures.duckdb"
+    if request.param.startswith("any"):
+        return generic_url(f"{request.param.removeprefix('any')}:///{tmp_path}/figures.db")
     make: Callable[[], str] = request.getfixturevalue("make_database")
     return make()
 
@@ -117,7 +121,7 @@ def test_wide_table(url: str) -> None:
         {
             '"Borrowing and investment"': [
                 (code, country[code], period, *(Decimal(v) if (v := row.get(f)) else None for f in fields))
-                if not url.startswith("sqlite")
+                if "sqlite" not in url.partition(":")[0]
                 else (code, country[code], period, *(row.get(f) for f in fields))
                 for (code, period), row in rows.items()
             ]

@@ -247,6 +247,18 @@ def test_parquet_and_csv_files_are_tables(tmp_path: Path) -> None:
     assert "has no table" in nothing.failures["n"].text
 
 
+def test_a_file_of_views(tmp_path: Path) -> None:
+    """A database file may hold nothing but views of files, which give columns their types."""
+    (tmp_path / "figures.csv").write_text("who,what,year,amount\nann,d,2020,0.10\nbob,d,2020,0.20\n", encoding="utf-8")
+    view = f"read_csv('{tmp_path}/*.csv', types = {{'amount': 'DECIMAL(18, 2)'}})"
+    with closing(duckdb.connect(tmp_path / "views.duckdb")) as connection:
+        connection.execute(f"CREATE VIEW f AS SELECT who AS e, what AS k, year AS p, amount AS v FROM {view}")
+    made = settings(f"duckdb:///{tmp_path}/views.duckdb", both())
+    results = compute(made)
+    assert results.value("totals", period="all") == results.value("entities", period="all") == Decimal("0.3")
+    assert "may change while a run reads them" in str(order(made, task="check"))
+
+
 def test_a_wide_file_with_its_columns(tmp_path: Path) -> None:
     """The columns of numbers are the fields, as in any table."""
     (tmp_path / "w.csv").write_text("who,year,debt\nann,2020,1.5\nbob,2020,2\n", encoding="utf-8")

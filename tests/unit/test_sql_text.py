@@ -23,6 +23,7 @@ from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from countercache.compute.plan import Group, KnownFields, Plan, make_plan
 from countercache.databases import lookup_queries
 from countercache.databases.dialect import STYLE, Dialect
+from countercache.databases.duckdb.engine import ENGINE as DUCKDB
 from countercache.databases.engine import Engine
 from countercache.databases.features import BlockScan
 from countercache.databases.field_values import Facts
@@ -46,7 +47,12 @@ from countercache.settings import (
 )
 
 FILES = Path(__file__).parents[1] / "data" / "sql"
-PINNED = {"postgresql": POSTGRESQL, "sqlite": SQLITE, "standard": Engine(name="Standard SQL", dialect=Dialect())}
+PINNED = {
+    "postgresql": POSTGRESQL,
+    "sqlite": SQLITE,
+    "duckdb": DUCKDB,
+    "standard": Engine(name="Standard SQL", dialect=Dialect()),
+}
 
 
 class MySQLDialect(Dialect):
@@ -180,9 +186,11 @@ def totals(engine: str) -> Iterator[tuple[str, str]]:
     yield "totals_long_guarded", statements(engine, long(engine), "total", guarded=True).totals()
     yield "totals_long_unlisted", statements(engine, long(engine, listed=False), "total").totals()
     yield "totals_wide", statements(engine, wide(engine), "total").totals()
-    for kind in (Kind.INTEGER,) if engine not in ("postgresql", "sqlite") else (Kind.INTEGER, Kind.FLOAT, Kind.TEXT):
+    for kind in (
+        (Kind.INTEGER,) if engine not in ("postgresql", "sqlite", "duckdb") else (Kind.INTEGER, Kind.FLOAT, Kind.TEXT)
+    ):
         yield f"totals_wide_{kind}", statements(engine, wide(engine, value=kind), "total", guarded=True).totals()
-    if engine in ("postgresql", "sqlite"):
+    if engine in ("postgresql", "sqlite", "duckdb"):
         spelled = long(engine, value=Kind.TEXT, numbers=Numbers(null=("",)))
         yield "totals_long_spelled", statements(engine, spelled, "total", guarded=True).totals()
     if engine == "postgresql":

@@ -108,6 +108,6 @@ def _kind(type_: object) -> Kind:
             return Kind.NUMERIC
         case sa.Numeric():
             return Kind.FLOAT
-        case sa.String():
+        case sa.String() | sa.types.NullType():  # a type that the dialect does not know may be any
             return Kind.TEXT
     return Kind.OTHER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 
 from countercache.databases.registry import prepare
@@ -27,6 +29,7 @@ from countercache.settings import (
 from tests.computing import Results, compute, load, order
 from tests.sources import both, counter, settings, values
 from tests.terminal import run
+from tests.valkey import Valkey
 
 HOLDER = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 SLOW = "SELECT count(*) FROM range(400000) a (i), range(400000) b (i) WHERE a.i * b.i % 7 = 3"
@@ -216,6 +219,33 @@ def test_a_query_ends_at_its_limit(file: Path) -> None:
     assert ended and ended.reason is Reason.TIMEOUT
     assert time.monotonic() - began < 5
     assert threading.active_count() == threads
+
+
+def test_a_run_ends_at_its_timeout(file: Path, tmp_path: Path, valkey: Valkey) -> None:
+    """`warmup --timeout`: exit 124, what was complete is stored, and no process is left."""
+    text = f'[redis]\nurl = "{valkey.url}"\n[databases.main]\nurl = "duckdb:///{file.name}"\n'
+    for name, query in {"quick": "SELECT sum(v) FROM f", "slow": SLOW}.items():
+        text += f'[counters.{name}]\ndatabase = "main"\nsql = "{query}"\n'
+    (tmp_path / "countercache.toml").write_text(text, encoding="utf-8")
+    mark = {"MARK": str(tmp_path)}
+    began = time.monotonic()
+    done = run("warmup", "--timeout", "4s", "--json", cwd=tmp_path, env=mark)
+    assert done.returncode == 124, (done.stdout, done.stderr)
+    assert time.monotonic() - began < 15
+    until = time.monotonic() + 2
+    while left := [each for each in psutil.process_iter() if _environment(each).get("MARK") == mark["MARK"]]:
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+    counters = {each["slug"]: each for each in json.loads(done.stdout)["jobs"][0]["counters"]}
+    assert not counters["quick"]["errors"]
+    assert "timeout" in json.dumps(counters["slow"])
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
 
 
 def test_a_query_is_cancelled(file: Path) -> None:

@@ -133,6 +133,8 @@ class SourceSettings(Base, frozen=True, kw_only=True):
     entities: Lookup | None = None
     # Where the periods' names and order are; without it the column itself holds them, and sorts them.
     periods: Lookup | None = None
+    # Only on ClickHouse: leave out rows that are to be replaced by newer ones of the same key, as `FINAL` does.
+    final: bool = False
     # In the long layout: where the fields' names are; without it the column itself holds them. In the wide layout: the
     # columns that are fields, as a list, or as a table from a field's name to its column; without it every numeric
     # column but the entity's and the period's.

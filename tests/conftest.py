@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.postgres", "tests.valkey"]
+pytest_plugins = ["tests.clickhouse_server", "tests.postgres", "tests.valkey"]
 
 # The markers of pyproject.toml, and the fixtures that need what each stands for. Where a test asks for a fixture only
 # with one of its parameters, that parameter has the marker.
 FIXTURES = {
+    "clickhouse": {"clickhouse", "make_clickhouse"},
     "postgres": {"make_database", "postgres"},
     "valkey": {"make_valkey", "valkey_server", "world"},
     "terminal": {"running", "watching"},
@@ -36,11 +37,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"DID NOT RUN: {report.nodeid}: {why}", red=True, bold=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+ENGINES = [
+    pytest.param("make_clickhouse", id="clickhouse", marks=pytest.mark.clickhouse),
+    pytest.param("make_database", id="postgresql", marks=pytest.mark.postgres),
+    "sqlite",
+]
+"""SQLite, and the fixtures that make a database of each other engine."""
+
+
+@pytest.fixture(params=ENGINES)
 def make_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     """Makes a database with the given SQL in it, on each engine; returns its URL."""
-    if request.param == "postgresql":
-        make: Callable[[str], str] = request.getfixturevalue("make_database")
+    if request.param != "sqlite":
+        make: Callable[[str], str] = request.getfixturevalue(request.param)
         return make
 
     def in_a_file(sql: str) -> str:

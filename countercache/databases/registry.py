@@ -17,14 +17,16 @@ from countercache.settings import DatabaseSettings
 
 GROUP = "countercache.databases"
 
+_CLICKHOUSE = "countercache.databases.clickhouse.connection:ClickHouseTarget [clickhouse]"
 _POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
 _SQLITE = "countercache.databases.sqlite.connection:SQLiteTarget"
 
 BUILT_IN = {
     **dict.fromkeys(("postgres", "postgresql", "postgis", "pgsql"), _POSTGRESQL),
+    **dict.fromkeys(("clickhouse", "clickhouses", "clickhousedb"), _CLICKHOUSE),
     **dict.fromkeys(("sqlite", "sqlite3"), _SQLITE),
 }
-"""The entry points of pyproject.toml."""
+"""The entry points of pyproject.toml, each with the extra that brings its driver."""
 
 
 def prepare(name: str, settings: DatabaseSettings) -> Target:
@@ -32,17 +34,23 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
     try:
         url = sqlalchemy.make_url(settings.url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        hint = "write it as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
+        hint = (
+            "write it as postgresql://USER:PASSWORD@HOST/NAME, clickhouse://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
+        )
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
     found = _entry_point(scheme)
     if found is None:
-        hint = "countercache reads PostgreSQL (postgresql://…) and SQLite (sqlite:///PATH)"
+        hint = (
+            "countercache reads PostgreSQL (postgresql://…), ClickHouse (clickhouse://…), and SQLite (sqlite:///PATH)"
+        )
         raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
     try:
         target = found.load()
     except (ImportError, AttributeError) as error:
         hint = "install the package that brings it again"
+        if found.extras:
+            hint = f'run: pip install "countercache[{",".join(found.extras)}]"'
         raise ConfigError(f"what reads {scheme}:// for database {name} cannot be loaded: {error}", hint=hint) from error
     if not (isinstance(target, type) and issubclass(target, Target)):
         hint = f"its entry point must name a class of countercache.databases.base.Target, not {found.value}"

@@ -119,6 +119,9 @@ class Names(msgspec.Struct, frozen=True):
 def read_names(database: Database, settings: Settings, source: str, counters: Sequence[str]) -> Names:
     """Look at a source's tables. Raises `ConfigError` for a table or column that is not there, or cannot be used."""
     mine = settings.sources[source]
+    if mine.final and not database.features.reads_final:
+        raise ConfigError(f'source {source} has "final", which is nothing that {database.engine.name} has')
+    database.read_final(final=mine.final)
     table = find_table(database, mine.table)
     for column in (mine.entity, mine.period, mine.field, mine.value):
         if column is not None:

@@ -19,6 +19,7 @@ from countercache.settings import (
     SourceSettings,
 )
 from tests.computing import compute, councils, field_names, figures, load, published
+from tests.conftest import ENGINES
 
 COUNTRIES = {"England": "england", "Scotland": "scotland", "Wales": "wales", "Northern Ireland": "northern-ireland"}
 
@@ -32,12 +33,12 @@ CREATE TABLE financial_figure (
 """
 
 
-@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
+@pytest.fixture(params=ENGINES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/figures.db"
-    make: Callable[[], str] = request.getfixturevalue("make_database")
+    make: Callable[[], str] = request.getfixturevalue(request.param)
     return make()
 
 
@@ -108,7 +109,7 @@ def test_wide_table(url: str) -> None:
     for code, field, period, value in figures():
         rows.setdefault((code, period), {})[field] = value
     country = {council["code"]: council["country"] for council in councils()}
-    columns = ", ".join(f'"{name}" NUMERIC' for name in fields)
+    columns = ", ".join(f'"{name}" NUMERIC(18, 2)' for name in fields)
     load(
         url,
         f'CREATE TABLE "Borrowing and investment" (authority TEXT, country TEXT, period TEXT, {columns})',

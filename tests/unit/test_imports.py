@@ -25,6 +25,7 @@ PACKAGES = {
     "compute": "settings errors model",
     "config": "settings errors model compute",
     "databases": "settings errors model compute",
+    "databases.clickhouse": "settings errors model compute databases",
     "databases.postgresql": "settings errors model compute databases",
     "databases.sqlite": "settings errors model compute databases",
     "databases.registry": "settings errors databases",
@@ -53,7 +54,7 @@ LONGEST = 400
 FOR_TYPES = {("errors", "model.states")}
 
 # Modules of one name, which play the same part in sibling packages.
-ENGINES = {"databases.postgresql", "databases.sqlite"}
+ENGINES = {"databases.clickhouse", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
     "connection": ENGINES,
     **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
@@ -64,6 +65,7 @@ ALLOWED = {
     "typer": "cli command_line.options command_line.plain_typer",
     "rich": "render",
     "sqlalchemy": "databases",
+    "clickhouse_connect": "databases.clickhouse",
     "psycopg": "databases.postgresql",
     "sqlite3": "databases.sqlite demo",
     "redis": "store locks foreign_locks operate.doctor",

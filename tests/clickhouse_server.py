@@ -188,12 +188,14 @@ class _Handler(BaseHTTPRequestHandler):
         with _errors():
             found = connection.send_query(query, "TabSeparated")
             first = next(iter(found), None)
+            if first is None:
+                # Of no row, chdb does not stream even what the columns are called.
+                return iter([connection.query(query, "TabSeparated").bytes()])
 
         def rest() -> Iterator[bytes]:
-            if first is not None:
-                yield first.bytes()
-                for chunk in found:
-                    yield chunk.bytes()
+            yield first.bytes()
+            for chunk in found:
+                yield chunk.bytes()
             found.close()
 
         return rest()
@@ -251,9 +253,11 @@ class Client:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def execute(self, sql: str, database: str = "default") -> list[tuple[str, ...]]:
+    def execute(
+        self, sql: str, database: str = "default", settings: Mapping[str, str] = STANDARD
+    ) -> list[tuple[str, ...]]:
         """Run a statement: its rows, as texts."""
-        parameters = {"database": database, "wait_end_of_query": "1", **STANDARD}
+        parameters = {"database": database, "wait_end_of_query": "1", **settings}
         where = f"http://127.0.0.1:{self.port}/?{urlencode(parameters)}"
         request = urllib.request.Request(where, sql.encode())
         try:
@@ -263,11 +267,11 @@ class Client:
             raise AssertionError(f"{error.read().decode()} in {sql}") from error
         return [tuple(line.split("\t")) for line in lines]
 
-    def script(self, sql: str, database: str) -> None:
+    def script(self, sql: str, database: str, settings: Mapping[str, str] = STANDARD) -> None:
         """Run statements that are parted by semicolons."""
         for statement in filter(str.strip, _STATEMENT.findall(sql)):
             # Elsewhere a primary key is none of those that may be NULL.
-            self.execute(re.sub(r"(?<!NOT NULL)(?= PRIMARY KEY[,)])", " NOT NULL", statement), database)
+            self.execute(re.sub(r"(?<!NOT NULL)(?= PRIMARY KEY[,)])", " NOT NULL", statement), database, settings)
 
     def running(self) -> list[str]:
         """The queries of countercache that the server still runs."""

@@ -10,35 +10,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.clickhouse_server import Server
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import PostgreSQL, SQLite
+from tests.evaluator.places import ClickHouse, PostgreSQL, SQLite
 from tests.postgres import Cluster
 
-KINDS = ("postgresql", "sqlite")
+KINDS = ("clickhouse", "postgresql", "sqlite")
 
 
 @contextmanager
-def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, SQLite | PostgreSQL]]:
+def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, ClickHouse | SQLite | PostgreSQL]]:
     """A database of each kind."""
-    places: dict[str, SQLite | PostgreSQL] = {}
+    places: dict[str, ClickHouse | SQLite | PostgreSQL] = {}
     cluster = Cluster() if "postgresql" in kinds else None
+    server = Server(directory / "clickhouse") if "clickhouse" in kinds else None
     try:
         if cluster:
             cluster.execute("CREATE DATABASE comparison TEMPLATE template0")
             places["postgresql"] = PostgreSQL(cluster.url("comparison"))
+        if server:
+            server.execute("CREATE DATABASE comparison")
+            places["clickhouse"] = ClickHouse(server.url("comparison"))
         if "sqlite" in kinds:
             places["sqlite"] = SQLite(directory / "figures.db")
         yield places
     finally:
         for place in places.values():
             place.close()
+        if server:
+            server.close()
         if cluster:
             cluster.close()
 
 
 def main() -> int:
-    """Draw cases, the one half on PostgreSQL and the other on SQLite; exit 1 where any differs from the page."""
+    """Draw cases, by turns on each engine; exit 1 where any differs from the page."""
     parser = argparse.ArgumentParser(description="Compare what countercache computes with what docs/semantics.md says.")
     parser.add_argument("--cases", type=int, default=500, help="how many (default: 500)")
     parser.add_argument(

@@ -12,28 +12,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ENGINES
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import PostgreSQL, SQLite
+from tests.evaluator.places import ClickHouse, Place, PostgreSQL, SQLite
 
 CASES, CHUNKS = 30, 5
+PLACES: dict[str, Callable[[str], Place]] = {"make_clickhouse": ClickHouse, "make_database": PostgreSQL}
 
 
-@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> PostgreSQL | SQLite:
+@pytest.fixture(params=ENGINES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A database of each kind for the cases of a chunk."""
-    found: PostgreSQL | SQLite
+    found: Place
     if request.param == "sqlite":
         found = SQLite(tmp_path / "figures.db")
     else:
-        make: Callable[[], str] = request.getfixturevalue("make_database")
-        found = PostgreSQL(make())
+        make: Callable[[], str] = request.getfixturevalue(request.param)
+        found = PLACES[request.param](make())
     request.addfinalizer(found.close)
     return found
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_every_cell_is_what_the_page_says(place: PostgreSQL | SQLite, chunk: int, tmp_path: Path) -> None:
+def test_every_cell_is_what_the_page_says(place: Place, chunk: int, tmp_path: Path) -> None:
     """Thirty cases on each database, with batches of every size: each cell in full."""
     given = os.environ.get("COMPARISON_SEED")
     first = int(given) + chunk * CASES // CHUNKS if given else secrets.randbelow(10**9)

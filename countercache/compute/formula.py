@@ -40,13 +40,13 @@ EXACT = decimal.Context(
 _ROUND = decimal.Context(prec=1_000_000, rounding=decimal.ROUND_HALF_UP, Emin=-decimal.MAX_EMAX, Emax=decimal.MAX_EMAX)
 
 
-class Number(msgspec.Struct, frozen=True):
+class Number(msgspec.Struct, frozen=True, tag=True):
     """A constant."""
 
     value: Decimal
 
 
-class Name(msgspec.Struct, frozen=True):
+class Name(msgspec.Struct, frozen=True, tag=True):
     """A field or counter, where in the text it stands, and whether it counts as zero where it is missing."""
 
     name: str
@@ -54,13 +54,13 @@ class Name(msgspec.Struct, frozen=True):
     zero: bool = False
 
 
-class Negate(msgspec.Struct, frozen=True):
+class Negate(msgspec.Struct, frozen=True, tag=True):
     """Unary minus."""
 
     operand: Node
 
 
-class Chain(msgspec.Struct, frozen=True):
+class Chain(msgspec.Struct, frozen=True, tag=True):
     """Operands joined by operators of one rank (`+ -` or `* /`), to be applied from left to right."""
 
     first: Node
@@ -185,9 +185,9 @@ def subtraction(name: str, known: Collection[str]) -> str:
     return ""
 
 
-def some(names: Collection[str], most: int = 20) -> str:
+def some(names: Collection[str], limit: int = 20) -> str:
     """Names in a message: all of a few, else the first and how many more; `none` of none."""
-    shown = list(names)[:most]
+    shown = list(names)[:limit]
     more = len(names) - len(shown)
     return (", ".join(shown) or "none") + (f" and {more} more" if more else "")
 
@@ -292,8 +292,8 @@ class _Parser:
     def _unexpected(self, expected: str) -> FormulaError:
         if self._token.kind == "end":
             return FormulaError(f"the formula ends where {expected} was expected")
-        found = _shown(self._text[self._token.at :])
-        return FormulaError(f"expected {expected} at position {self._token.at + 1}, found {found}")
+        rest = _shown(self._text[self._token.at :])
+        return FormulaError(f"expected {expected} at position {self._token.at + 1}, found {rest}")
 
 
 def _shown(text: str) -> str:

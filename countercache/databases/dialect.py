@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, FromClause
 from sqlalchemy.engine.default import DefaultDialect
 
 from countercache.databases.conditions import Lexer, flaw
-from countercache.databases.expressions import column, relation, write_reference
+from countercache.databases.expressions import column, part_name, relation, write_reference
 from countercache.model.table import Column, Key, split_name
 
 STYLE: Final = "named"
-"""Of all styles of parameters, of which there are none, the one in which percent signs are not doubled."""
+"""The style of parameters. We send none; in this style SQLAlchemy does not double percent signs."""
 
 
 class Dialect:
@@ -39,7 +39,22 @@ class Dialect:
 
     def text(self, query: sa.SelectBase) -> str:
         """A query as the text that is sent."""
-        return str(query.compile(dialect=self._compiler, compile_kwargs={"literal_binds": True}))
+        return self.compiled(query)()
+
+    def compiled(self, query: sa.SelectBase) -> Callable[..., str]:
+        """What gives the text of a query with `in_part` in it for the conditions of its parts, as often as needed.
+
+        To compile a query takes some milliseconds, which is much for a query that reads a small part.
+        """
+        compiled = query.compile(dialect=self._compiler, compile_kwargs={"literal_binds": True})
+
+        def text(*conditions: str) -> str:
+            if not conditions:
+                return str(compiled)
+            parameters = {part_name(number): condition for number, condition in enumerate(conditions)}
+            return compiled.construct_expanded_state(parameters).statement
+
+        return text
 
     def reference(self, table: str | None, name: str) -> str:
         """A column, of a table by its alias, as it is written in a statement."""
@@ -99,7 +114,7 @@ class Dialect:
 
     def sorted_keys(self, table: str, of: Column, keys: Iterable[Key]) -> str:
         """A query for keys in the order of a column: that of its type and its collation."""
-        # What is united with the column, though with no row of it, takes its collation.
+        # In a UNION with the column, though it gives no row, the keys take its collation.
         values = [sa.select(self.key(key)) for key in keys]
         united = sa.union_all(self.no_rows(table, of), *values).subquery("s")
         return self.text(sa.select(column("s", "k")).select_from(united).order_by(column("s", "k")))

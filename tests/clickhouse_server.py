@@ -49,6 +49,7 @@ STANDARD = {
     "data_type_default_nullable": "1",
     "create_table_empty_primary_key_by_default": "1",
     "default_table_engine": "MergeTree",
+    "max_recursive_cte_evaluation_depth": "100000",
     "union_default_mode": "DISTINCT",
 }
 """What lets the SQL of tests, which other engines run too, mean the same here."""
@@ -74,6 +75,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
         """Say nothing."""
+
+    def handle(self) -> None:
+        """Serve until the client goes, by whatever way."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
     def do_GET(self) -> None:
         """A ping, or a query in the URL."""
@@ -195,7 +201,8 @@ class _Handler(BaseHTTPRequestHandler):
         def rest() -> Iterator[bytes]:
             yield first.bytes()
             for chunk in found:
-                yield chunk.bytes()
+                # Each begins with what the columns are called, as if it was the first.
+                yield chunk.bytes().split(b"\n", 2)[2] if "TabSeparatedWithNamesAndTypes" in query else chunk.bytes()
             found.close()
 
         return rest()
@@ -270,8 +277,9 @@ class Client:
     def script(self, sql: str, database: str, settings: Mapping[str, str] = STANDARD) -> None:
         """Run statements that are parted by semicolons."""
         for statement in filter(str.strip, _STATEMENT.findall(sql)):
-            # Elsewhere a primary key is none of those that may be NULL.
-            self.execute(re.sub(r"(?<!NOT NULL)(?= PRIMARY KEY[,)])", " NOT NULL", statement), database, settings)
+            # Elsewhere a primary key is none of those that may be NULL, and DELETE needs no WHERE.
+            mine = re.sub(r"(?<!NOT NULL)(?= PRIMARY KEY[,)])", " NOT NULL", statement)
+            self.execute(re.sub(r"^\s*DELETE FROM (\w+)\s*$", r"TRUNCATE TABLE \1", mine), database, settings)
 
     def running(self) -> list[str]:
         """The queries of countercache that the server still runs."""
@@ -337,14 +345,14 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def make_clickhouse(clickhouse: Server) -> Iterator[Callable[..., str]]:
-    """Makes a database with the given SQL run in it; returns its URL."""
+    """Makes a database with the given SQL run in it, as on other engines if not told otherwise; returns its URL."""
     made: list[str] = []
 
-    def make(sql: str = "") -> str:
+    def make(sql: str = "", settings: Mapping[str, str] = STANDARD) -> str:
         name = f"test_{time.monotonic_ns()}"
         clickhouse.execute(f"CREATE DATABASE {name}")
         made.append(name)
-        clickhouse.script(sql, name)
+        clickhouse.script(sql, name, settings)
         return clickhouse.url(name)
 
     yield make

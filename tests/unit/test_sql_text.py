@@ -22,6 +22,7 @@ from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
 from countercache.compute.plan import Group, KnownFields, Plan, make_plan
 from countercache.databases import lookup_queries
+from countercache.databases.clickhouse.engine import ENGINE as CLICKHOUSE
 from countercache.databases.dialect import STYLE, Dialect
 from countercache.databases.engine import Engine
 from countercache.databases.features import BlockScan
@@ -46,7 +47,12 @@ from countercache.settings import (
 )
 
 FILES = Path(__file__).parents[1] / "data" / "sql"
-PINNED = {"postgresql": POSTGRESQL, "sqlite": SQLITE, "standard": Engine(name="Standard SQL", dialect=Dialect())}
+PINNED = {
+    "clickhouse": CLICKHOUSE,
+    "postgresql": POSTGRESQL,
+    "sqlite": SQLITE,
+    "standard": Engine(name="Standard SQL", dialect=Dialect()),
+}
 
 
 class MySQLDialect(Dialect):
@@ -71,6 +77,9 @@ ENGINES = {
     "mssql": Engine(name="SQL Server", dialect=SQLServerDialect()),
 }
 
+READ_ALL = {"clickhouse", "postgresql", "sqlite"}
+"""Engines that read floats and texts too."""
+
 FIELDS = {"debt": 7, "population": 12, "reserves": 9}
 WHERE = "region = 'North' -- as the site has it"
 BRITISH = Numbers(thousands=",", prefix="£", null=("n/a", "-"), negative="parentheses")
@@ -81,6 +90,9 @@ def column(engine: str, name: str, kind: Kind, *, nullable: bool = False) -> Col
     if engine == "sqlite":
         kept = "TEXT" if kind is Kind.TEXT else "NUMERIC"
         return Column(name, kept, Kind.ANY, nullable, f"{kept} BINARY", "BINARY", exact=True)
+    if engine == "clickhouse":
+        types = {Kind.INTEGER: "Int64", Kind.NUMERIC: "Decimal(20, 2)", Kind.FLOAT: "Float64"}
+        return Column(name, types.get(kind, "String"), kind, nullable, types.get(kind, "String"), exact=True)
     types = {Kind.INTEGER: "integer", Kind.NUMERIC: "numeric", Kind.FLOAT: "double precision"}
     return Column(name, types.get(kind, "text"), kind, nullable, kind.value, exact=True)
 
@@ -180,15 +192,17 @@ def totals(engine: str) -> Iterator[tuple[str, str]]:
     yield "totals_long_guarded", statements(engine, long(engine), "total", guarded=True).totals()
     yield "totals_long_unlisted", statements(engine, long(engine, listed=False), "total").totals()
     yield "totals_wide", statements(engine, wide(engine), "total").totals()
-    for kind in (Kind.INTEGER,) if engine not in ("postgresql", "sqlite") else (Kind.INTEGER, Kind.FLOAT, Kind.TEXT):
+    for kind in (Kind.INTEGER,) if engine not in READ_ALL else (Kind.INTEGER, Kind.FLOAT, Kind.TEXT):
         yield f"totals_wide_{kind}", statements(engine, wide(engine, value=kind), "total", guarded=True).totals()
-    if engine in ("postgresql", "sqlite"):
+    if engine in READ_ALL:
         spelled = long(engine, value=Kind.TEXT, numbers=Numbers(null=("",)))
         yield "totals_long_spelled", statements(engine, spelled, "total", guarded=True).totals()
     if engine == "postgresql":
         by_array = statements(engine, long(engine), "total", array="{1,0,3}")
         yield "totals_long_array", by_array.totals()
         yield "totals_long_array_blocks", by_array.totals(Blocks(None, 100), Blocks(100, None))
+    if engine == "clickhouse":
+        yield "totals_long_array", statements(engine, long(engine), "total", array="1").totals()
     if engine == "sqlite":
         packed = statements(engine, long(engine), "total", packed=True)
         yield "totals_long_packed", packed.totals()
@@ -294,6 +308,7 @@ def test_each_engine_gets_the_sql_that_was_reviewed(engine: str) -> None:
 @pytest.mark.parametrize(
     ("engine", "name", "text"),
     [
+        ("clickhouse", "`a\\`\"]\\\\\\'%`", "'a`\"]\\\\''%'"),
         ("standard", '"a`""]\\\'%"', "'a`\"]\\''%'"),
         ("postgresql", '"a`""]\\\'%"', "'a`\"]\\''%'"),
         ("sqlite", '"a`""]\\\'%"', "'a`\"]\\''%'"),
@@ -304,7 +319,7 @@ def test_each_engine_gets_the_sql_that_was_reviewed(engine: str) -> None:
 def test_names_and_texts_are_quoted_as_the_engine_does(engine: str, name: str, text: str) -> None:
     """What is odd in a name or a text stays in it, alone and within a query."""
     odd, dialect = "a`\"]\\'%", ENGINES[engine].dialect
-    assert dialect.reference("f", odd) == f"f.{name}"
+    assert dialect.reference("f", odd) in {f"f.{name}", f"`f`.{name}"}
     assert dialect.literal(odd) == text
     query = lookup_queries.equals_sql(dialect, odd, odd, odd)
     assert f"\nFROM {name}" in query
@@ -315,11 +330,11 @@ def test_names_and_texts_are_quoted_as_the_engine_does(engine: str, name: str, t
 def test_the_bounds_of_a_part_are_put_in_as_they_are(engine: str) -> None:
     """Whatever a key holds, also what stands for a bound until it is known; each part gets its own."""
     odd = ["%s", ":part0", "__[POSTCOMPILE_part1]", "\\1"]
-    written = statements(engine, long(engine), "total")
+    written, literal = statements(engine, long(engine), "total"), PINNED[engine].dialect.literal
     for low, high in itertools.pairwise(odd):
         text = written.totals(Range(None, low), Range(low, high))
-        assert [text.count(f"<= '{key}'") for key in (low, high)] == [1, 1]
-        assert text.count(f"> '{low}'") == 1
+        assert [text.count(f"<= {literal(key)}") for key in (low, high)] == [1, 1]
+        assert text.count(f"> {literal(low)}") == 1
         assert text.count(" UNION ALL ") == 1
 
 

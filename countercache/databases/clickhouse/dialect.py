@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect as DriversDialect
+from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
 from clickhouse_connect.cc_sqlalchemy.sql.preparer import ChIdentifierPreparer
 from sqlalchemy import ColumnElement
+from sqlalchemy.types import TypeEngine
 
 from countercache.databases.conditions import Lexer
 from countercache.databases.dialect import STYLE, Dialect
@@ -27,8 +29,18 @@ class _Preparer(ChIdentifierPreparer):
         self.quote_identifier = self._quote_raw_identifier
 
 
+class _Compiler(ChStatementCompiler):
+    """Doubles the backslashes of texts only, not those of conditions that are written already."""
+
+    def render_literal_value(self, value: Any, type_: TypeEngine[Any]) -> str:  # noqa: ANN401 - SQLAlchemy's
+        """A value as it is written in a statement."""
+        writer = super() if isinstance(type_, sa.String) else super(ChStatementCompiler, self)
+        return writer.render_literal_value(value, type_)
+
+
 class _DriversDialect(DriversDialect):
     preparer = _Preparer
+    statement_compiler = _Compiler
     supports_statement_cache = False
 
 

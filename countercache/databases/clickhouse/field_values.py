@@ -109,10 +109,10 @@ class ClickHouseFieldValues(FieldValues):
         total = self._dialect.aggregate("sumOrNull", quick, only)
         if rest is None:
             return [total, "NULL"]
-        others = f"({quick}) IS NULL AND ({rest}) IS NOT NULL" + (f" AND {only}" if only else "")
-        counted = f"sumMapIf([ifNull({rest}, '')], [toUInt64(1)], ifNull({others}, 0))"
-        pairs = f"arrayMap((k, n) -> concat(hex(k), ' ', toString(n)), {counted}.1, {counted}.2)"
-        return [total, f"arrayStringConcat({pairs}, ' ')"]
+        others = " AND ".join(filter(None, (f"{quick} IS NULL", f"{self.value(field)} IS NOT NULL", only)))
+        counted = self._dialect.aggregate("sumMap", f"map(ifNull({rest}, ''), toUInt64(1))", others)
+        pairs = f"CAST({counted}, 'Array(Tuple(String, UInt64))')"
+        return [total, f"arrayStringConcat(arrayMap(x -> concat(hex(x.1), ' ', toString(x.2)), {pairs}), ' ')"]
 
     def _quick(self, field: str | None) -> tuple[str, str | None]:
         """A value as ClickHouse adds it, NULL where it cannot; and as a text for `_rest`, if that may be needed."""

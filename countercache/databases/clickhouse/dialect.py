@@ -11,6 +11,7 @@ from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect as Driver
 from clickhouse_connect.cc_sqlalchemy.sql.compiler import ChStatementCompiler
 from clickhouse_connect.cc_sqlalchemy.sql.preparer import ChIdentifierPreparer
 from sqlalchemy import ColumnElement
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from countercache.databases.conditions import Lexer
@@ -34,8 +35,9 @@ class _Compiler(ChStatementCompiler):
 
     def render_literal_value(self, value: Any, type_: TypeEngine[Any]) -> str:  # noqa: ANN401 - SQLAlchemy's
         """A value as it is written in a statement."""
-        writer = super() if isinstance(type_, sa.String) else super(ChStatementCompiler, self)
-        return writer.render_literal_value(value, type_)
+        if isinstance(type_, sa.String):
+            return str(super().render_literal_value(value, type_))  # type: ignore[no-untyped-call]
+        return SQLCompiler.render_literal_value(self, value, type_)
 
 
 class _DriversDialect(DriversDialect):

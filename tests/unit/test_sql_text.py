@@ -30,7 +30,7 @@ from countercache.databases.field_values import Facts
 from countercache.databases.postgresql.engine import ENGINE as POSTGRESQL
 from countercache.databases.query_parts import Blocks, Range
 from countercache.databases.sqlite.engine import ENGINE as SQLITE
-from countercache.databases.statements import Statements
+from countercache.databases.statements import Reading, Statements
 from countercache.errors import ConfigError
 from countercache.model.table import Column, Kind, Table
 from countercache.settings import (
@@ -172,7 +172,7 @@ def statements(
     """The queries of a source."""
     made = plan(facts, *counters)
     packing = ENGINES[engine].packing(facts, len(made.groups)) if packed else None
-    return Statements(ENGINES[engine], facts, made, guarded=guarded, rows=50_000, array=array, packing=packing)
+    return Statements(ENGINES[engine], facts, made, Reading(guarded, 50_000, array, packing))
 
 
 def queries(engine: str) -> dict[str, str]:
@@ -218,15 +218,17 @@ def entities(engine: str) -> Iterator[tuple[str, str]]:
             written = statements(engine, of, *names, guarded=guarded)
             made = plan(of, *names)
             called = f"entities_{name}{'_guarded' if guarded else ''}"
-            if engine == "postgresql":
-                yield called, written.entities(made.entity_specs).sql
-                yield f"{called}_range", written.entities(made.entity_specs, Range(3, 8), Range(8, None)).sql
+            columns = written.entity_columns(made.entity_specs)
+            if columns:
+                yield called, written.entities(made.entity_specs, columns)
+                yield f"{called}_range", written.entities(made.entity_specs, columns, Range(3, 8), Range(8, None))
             else:
                 yield called, written.entity_rows(made.fields, Range())
-                yield f"{called}_range", written.entity_rows(made.fields, Range(3, 8))
+                yield f"{called}_range", written.entity_rows(made.fields, Range(3, 8, scan=True))
     written = statements(engine, long(engine), "one")
-    if engine == "postgresql":
-        yield "entities_flat", written.entities(plan(long(engine), "one").entity_specs, checked=["debt"]).sql
+    specs = plan(long(engine), "one").entity_specs
+    if columns := written.entity_columns(specs, ["debt"]):
+        yield "entities_flat", written.entities(specs, columns)
     yield "boundary", written.boundary(None, 1000)
     yield "boundary_next", written.boundary("x'y", 1000)
     yield "boundary_unlisted", statements(engine, long(engine, listed=False), "one").boundary(4, 1000)

@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Rounds, Say], Result]] = {
     "postgres-5m": lambda rounds, say: parts.postgres(parts.MEDIUM, rounds, say),
     "sqlite-5m": lambda rounds, say: parts.sqlite(parts.MEDIUM, rounds, say),
     "postgres-50m": parts.postgres_large,
+    "clickhouse-50m": lambda rounds, say: parts.clickhouse(parts.LARGE, rounds, say),
 }
 SIZES = {"small": list(PARTS)[:4], "default": list(PARTS)[:6], "large": list(PARTS)}
 NOISY = 10.0

@@ -91,6 +91,11 @@ BOUNDS = (
         *(13.0, "×", _ratio("sqlite-5m", parts.TOTALS, parts.BARE, of_job)),
     ),
     Bound(
+        "ClickHouse, 50 M figures, 20 counters over totals: whole command / one query for each counter and period",
+        *(0.3, "×", _ratio("clickhouse-50m", parts.TOTALS, parts.QUERIES)),
+    ),
+    Bound("the same: whole command", 3.0, "s", _seconds("clickhouse-50m", parts.TOTALS)),
+    Bound(
         "PostgreSQL, the demo's real figures, 20 counters: whole command", 1.5, "s", _seconds("councils", parts.TOTALS)
     ),
     Bound("countercache --version / a bare Typer app", 1.3, "×", _ratio("start-up", parts.VERSION, parts.TYPER)),

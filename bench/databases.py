@@ -1,4 +1,4 @@
-"""The two kinds of database that are measured, each filled when it is made."""
+"""The kinds of database that are measured, each filled when it is made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ import psycopg
 from bench import data
 from bench.data import Size
 from bench.measure import Sample
+from tests.clickhouse_server import Server
 from tests.postgres import Cluster
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -82,6 +84,34 @@ class Postgres(Database):
             time.sleep(0.01)
         spent = f"SELECT active_time FROM pg_stat_database WHERE datname = '{self._name}'"  # noqa: S608
         return float(self._cluster.execute(spent)[0][0]) / 1000
+
+
+class ClickHouse(Database):
+    """A database of a server."""
+
+    def __init__(self, server: Server, size: Size) -> None:
+        self._server = server
+        self.url = server.url()
+        data.fill_clickhouse(size, lambda statement: server.execute(statement, settings={}))
+
+    def connection(self) -> Any:  # noqa: ANN401 - as the base class has it
+        """There is none: each query has its own."""
+        raise NotImplementedError
+
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """Queries over one HTTP connection, without settings."""
+        with closing(HTTPConnection("127.0.0.1", self._server.port)) as connection:
+
+            def ask(sql: str) -> list[tuple[Any, ...]]:
+                connection.request("POST", "/?wait_end_of_query=1", sql)
+                answer = connection.getresponse()
+                text = answer.read().decode()
+                if answer.status != 200:
+                    raise ValueError(text)
+                return [tuple(None if cell == "\\N" else cell for cell in row.split("\t")) for row in text.splitlines()]
+
+            yield ask
 
 
 class SQLite(Database):

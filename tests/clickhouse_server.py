@@ -24,7 +24,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -71,7 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
     """A connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # one packet an answer, if it is small
     path_of_data = ""
+    idle: ClassVar[dict[str, list[Any]]] = {}
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
         """Say nothing."""
@@ -98,17 +101,25 @@ class _Handler(BaseHTTPRequestHandler):
         sql = "\n".join(filter(None, (parameters.get("query", ""), body)))
         identity = parameters.get("query_id") or f"unnamed-{threading.get_ident()}-{time.monotonic_ns()}"
         try:
-            connection = self._connect(parameters)
-            try:
+            with self._connected(parameters) as connection:
                 result = self._run(connection, sql, identity, parameters)
                 self._answer(200, result, {"X-ClickHouse-Query-Id": identity, "X-ClickHouse-Timezone": "Etc/UTC"})
-            finally:
-                connection.close()
         except _ServerError as error:
             text = f"Code: {error.code}. DB::Exception: {error} (version 26.9.2.1)\n"
             self._answer(_STATUS.get(error.code, 500), [text.encode()], {"X-ClickHouse-Exception-Code": error.code})
         except (ConnectionError, TimeoutError):
             self.close_connection = True
+
+    @contextlib.contextmanager
+    def _connected(self, parameters: dict[str, str]) -> Iterator[Any]:
+        """A handle of the engine. One that nothing was set on serves again, as on a server it costs nothing."""
+        plain = set(parameters) <= _HTTP and self.command == "POST" and self._login(parameters)[0] != BOUND
+        idle = self.idle.setdefault(parameters.get("database", ""), []) if plain else []
+        connection = idle.pop() if idle else self._connect(parameters)
+        try:
+            yield connection
+        finally:
+            idle.append(connection) if plain else connection.close()
 
     def _connect(self, parameters: dict[str, str]) -> Any:
         """A handle of the engine with the user's rights, its database and its settings."""
@@ -216,6 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
         for chunk in filter(None, chunks):
             self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
         self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
 
 
 def _set(connection: Any, settings: dict[str, str]) -> None:

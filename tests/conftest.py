@@ -1,4 +1,4 @@
-"""What all tests share: real servers from wheels (`tests/postgres.py`, `tests/valkey.py`), and the markers for them."""
+"""What all tests share: real servers (`tests/postgres.py`, `tests/mariadb.py`, `tests/valkey.py`), and their markers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.postgres", "tests.valkey"]
+pytest_plugins = ["tests.mariadb", "tests.postgres", "tests.valkey"]
 
 # The markers of pyproject.toml, and the fixtures that need what each stands for. Where a test asks for a fixture only
 # with one of its parameters, that parameter has the marker.
 FIXTURES = {
+    "mariadb": {"make_mariadb", "mariadb"},
     "postgres": {"make_database", "postgres"},
     "valkey": {"make_valkey", "valkey_server", "world"},
     "terminal": {"running", "watching"},

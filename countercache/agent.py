@@ -93,14 +93,13 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
         from countercache.run.job import Base, Job, Task  # noqa: PLC0415
         from countercache.store import cell_store  # noqa: PLC0415
         from countercache.store.publishing import Claims  # noqa: PLC0415
-        from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
+        from countercache.store.redis_client import open_store  # noqa: PLC0415
 
-        redis, keys = open_redis(settings), Keys(settings.namespace, settings.events.keep)
-        seen = cell_store.read(redis, keys, settings, chain(*wanted.values()))
+        store = open_store(settings)
+        seen = cell_store.read(store, settings, chain(*wanted.values()))
         wanted, skips = _to_try(request, wanted, seen)
         base = Base(
-            redis,
-            keys,
+            store,
             locks.this_owner(request.command),
             seen.known,
             seen.labels(),
@@ -128,7 +127,7 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
     shown = tuple(chain(*wanted.values()))
     try:
         base.cooldown.check()
-        views = cell_store.status(redis, keys, settings, shown).cells if shown else ()
+        views = cell_store.status(store, settings, shown).cells if shown else ()
     except RedisError as error:
         # How the jobs ended is known all the same.
         views, notes = (), (str(error),)

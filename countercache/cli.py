@@ -154,7 +154,7 @@ def status(
     from countercache.store import cell_store  # noqa: PLC0415
 
     settings = session.settings(counters or ())
-    return cell_store.status(*session.redis(settings), settings, tuple(counters or ()))
+    return cell_store.status(session.store(settings), settings, tuple(counters or ()))
 
 
 @command(app, "demo", "demo councils")
@@ -183,7 +183,7 @@ def demo(
     settings = session.settings()
     with render.observer() as observer:
         warmed = agent.warmup(settings, agent.Request(command=session.typed, commands=session.commands), observer)
-    shown = cell_store.status(*session.redis(settings), settings)
+    shown = cell_store.status(session.store(settings), settings)
     program = suggested_commands.program(os.environ.get("PATH", os.defpath))
     return DemoRun(made, warmed, shown, program, redact_url(settings.redis.url))
 
@@ -223,7 +223,7 @@ def locks_list(
     from countercache.foreign_locks import scan as foreign  # noqa: PLC0415
 
     settings = session.settings()
-    return foreign.survey(*session.redis(settings), settings.locks.patterns, glob=pattern, foreign=not no_foreign)
+    return foreign.survey(session.store(settings), settings.locks.patterns, glob=pattern, foreign=not no_foreign)
 
 
 @command(locks_app, "locks clear", "locks clear main --force")
@@ -250,16 +250,9 @@ def locks_clear(
     from countercache.store import lock_owner  # noqa: PLC0415
 
     settings = session.settings()
-    return others.clear(
-        *session.redis(settings),
-        settings.locks.patterns,
-        tuple(names or ()),
-        force=force,
-        foreign=foreign,
-        dry_run=dry_run,
-        by=lock_owner.this_owner(session.typed),
-        commands=session.commands,
-    )
+    request = others.ClearRequest(tuple(names or ()), force=force, foreign=foreign, dry_run=dry_run)
+    by = lock_owner.this_owner(session.typed)
+    return others.clear(session.store(settings), settings.locks.patterns, request, by=by, commands=session.commands)
 
 
 @command(config_app, "config check", "config check --config /etc/countercache.toml")

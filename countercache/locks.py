@@ -12,55 +12,57 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import redis
 
 from countercache.errors import LockHeld, RedisUnreachable
 from countercache.model.durations import whole_seconds_text
 from countercache.model.results import ClearedLock, ClearResult, LocksResult, LockView
 from countercache.model.states import Event, Lock, Owner, Reason, Verdict
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
-from countercache.store import redis_client
 from countercache.store.lease import Lease, attempt_record, lease_end, milliseconds, unheard
 from countercache.store.lock_owner import this_owner, verdict
 from countercache.store.lock_record import counters_text, lock_of
-from countercache.store.redis_client import Keys, reach, seconds, wrapped
+from countercache.store.redis_client import Store, reach, seconds
 
-__all__ = ["Lease", "acquire", "clear", "list_locks", "lock_of", "this_owner", "unheard"]
+__all__ = ["Lease", "LockRequest", "acquire", "clear", "list_locks", "lock_of", "this_owner", "unheard"]
 
 _SCAN_COUNT = 1000
 
 
-def acquire(
-    client: redis.Redis,
-    keys: Keys,
-    name: str,
-    *,
-    id: str,  # noqa: A002 - the word for it
-    owner: Owner,
-    counters: tuple[str, ...],
-    lease: float,
-    budget: float,
-    log: Callable[[Event], None] = unheard,
-    commands: Commands = NO_OPTIONS,
-) -> Lease:
-    """Takes the lock `name` over `counters` for the run `id` (letters, digits and `-`).
+class LockRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks for a lock: the run `id` (letters, digits and `-`) of this owner, to compute these counters.
 
     It is given for `lease` seconds at a time and `budget` seconds in all: nothing can be written after that, so what is
-    to be recorded of a timeout needs a budget a little longer. Where the reply is lost it is asked once more, which is
-    safe: the same id gets the same lock. Raises `LockHeld`, `RedisUnreachable` and `RedisError`.
+    to be recorded of a timeout needs a budget a little longer.
     """
-    reach(client)
+
+    name: str
+    id: str
+    owner: Owner
+    counters: tuple[str, ...]
+    lease: float
+    budget: float
+
+
+def acquire(
+    store: Store, wanted: LockRequest, log: Callable[[Event], None] = unheard, commands: Commands = NO_OPTIONS
+) -> Lease:
+    """Takes a lock. `log` hears of what the run's commands put into the log of events.
+
+    Where the reply is lost it is asked once more, which is safe: the same id gets the same lock. Raises `LockHeld`,
+    `RedisUnreachable` and `RedisError`.
+    """
+    reach(store.client)
+    keys, owner = store.keys, wanted.owner
     request = partial(
-        redis_client.run,
-        client,
+        store.run,
         "acquire",
-        (keys.lock(name), keys.fence, keys.began, keys.events),
-        id,
-        milliseconds(lease),
-        milliseconds(budget),
-        name,
+        (keys.lock(wanted.name), keys.fence, keys.began, keys.events),
+        wanted.id,
+        milliseconds(wanted.lease),
+        milliseconds(wanted.budget),
+        wanted.name,
         owner.name,
-        counters_text(counters),
+        counters_text(wanted.counters),
         *(part for field, value in msgspec.structs.asdict(owner).items() for part in (field, value)),
         keys.keep,
     )
@@ -71,15 +73,14 @@ def acquire(
         before = time.monotonic()
         answer = request()
     if answer[0] == "held":
-        raise _held(lock_of(keys, name, _pairs(answer[2]), answer[1]), seconds(answer[3]), commands)
+        raise _held(lock_of(keys, wanted.name, _pairs(answer[2]), answer[1]), seconds(answer[3]), commands)
     granted = Lease(
-        client=client,
-        keys=keys,
-        name=name,
-        id=id,
+        store=store,
+        name=wanted.name,
+        id=wanted.id,
         who=owner.name,
-        counters=counters,
-        length=lease,
+        counters=wanted.counters,
+        length=wanted.lease,
         fence=int(answer[1]),
         deadline=seconds(answer[3]),
         until=lease_end(before, answer[2]),
@@ -89,18 +90,17 @@ def acquire(
     return granted
 
 
-def list_locks(client: redis.Redis, keys: Keys, found: Collection[str] | None = None) -> LocksResult:
+def list_locks(store: Store, found: Collection[str] | None = None) -> LocksResult:
     """All locks of the namespace with the verdict on their holders. Changes nothing.
 
     `found` are their keys, where they have been searched already.
     """
-    locks, now = _read_all(client, keys, found)
+    locks, now = _read_all(store, found)
     return LocksResult(tuple(_view(lock, now) for lock in locks))
 
 
 def clear(
-    client: redis.Redis,
-    keys: Keys,
+    store: Store,
     names: tuple[str, ...],
     *,
     force: bool,
@@ -113,22 +113,19 @@ def clear(
     Each only if it is still the one that was listed. The run that held it notices at its next renewal. In a `dry_run`
     the result says what would be done.
     """
-    views = list_locks(client, keys).locks
+    views = list_locks(store).locks
     words = {view.lock.key: {view.lock.name, view.lock.id, view.lock.key} for view in views}
     wanted = [view for view in views if not names or words[view.lock.key] & set(names)]
     found = set().union(*(words[view.lock.key] for view in wanted))
     return ClearResult(
-        tuple(
-            clear_listed(client, keys, view, force=force, by=by, dry_run=dry_run, commands=commands) for view in wanted
-        ),
+        tuple(clear_listed(store, view, force=force, by=by, dry_run=dry_run, commands=commands) for view in wanted),
         unknown=tuple(name for name in names if name not in found),
         dry_run=dry_run,
     )
 
 
 def clear_listed(
-    client: redis.Redis,
-    keys: Keys,
+    store: Store,
     view: LockView,
     *,
     force: bool,
@@ -145,10 +142,10 @@ def clear_listed(
     if dry_run:
         return ClearedLock(lock, view.verdict, cleared=True, why=f"would be cleared: {view.why}")
     record = f"held by {_holder(lock, view.age)}; {view.verdict}: {view.why}; cleared with: {by.command}"
-    touched = (lock.key, keys.cleared(lock.id), keys.began, keys.events)
+    touched = (lock.key, store.keys.cleared(lock.id), store.keys.began, store.keys.events)
     dead = view.verdict is Verdict.DEAD
     attempts = attempt_record(Reason.ABANDONED, _ABANDONED) if dead else attempt_record(Reason.CLEARED)
-    answer = redis_client.run(client, "clear", touched, lock.id, lock.name, by.name, record, attempts, keys.keep)
+    answer = store.run("clear", touched, lock.id, lock.name, by.name, record, attempts, store.keys.keep)
     why = {
         "cleared": f"cleared: {view.why}",
         "missing": "it ended by itself meanwhile",
@@ -160,12 +157,14 @@ def clear_listed(
 _ABANDONED = "the run that computed it ended without a word (killed, or its host went down); its dead lock was cleared"
 
 
-def _read_all(client: redis.Redis, keys: Keys, known: Collection[str] | None) -> tuple[list[Lock], float]:
+def _read_all(store: Store, known: Collection[str] | None) -> tuple[list[Lock], float]:
     """All locks by name, and the server's time."""
-    with wrapped(client):
-        found = sorted(set(client.scan_iter(match=keys.locks, count=_SCAN_COUNT) if known is None else known))
+    client = store.client
+    with store.wrapped():
+        found = known if known is not None else client.scan_iter(match=store.keys.locks, count=_SCAN_COUNT)
+        names = sorted(set(found))
         pipe = client.pipeline(transaction=False)
-        for key in found:
+        for key in names:
             pipe.hgetall(key)
             pipe.pttl(key)
         pipe.time()
@@ -175,11 +174,11 @@ def _read_all(client: redis.Redis, keys: Keys, known: Collection[str] | None) ->
                 raise answer
     second, microsecond = answers.pop()
     locks = []
-    for key, fields, ttl in zip(found, answers[::2], answers[1::2], strict=True):
+    for key, fields, ttl in zip(names, answers[::2], answers[1::2], strict=True):
         if ttl == -2:  # it has ended since it was found
             continue
-        name = key.removeprefix(keys.lock(""))
-        locks.append(lock_of(keys, name, {} if isinstance(fields, Exception) else fields, ttl))
+        name = key.removeprefix(store.keys.lock(""))
+        locks.append(lock_of(store.keys, name, {} if isinstance(fields, Exception) else fields, ttl))
     return locks, second + microsecond / 1e6
 
 

@@ -68,12 +68,12 @@ def status(settings: Settings, counters: Sequence[str] = ()) -> StatusResult:
     """
     from countercache.model.suggestions import check_counters  # noqa: PLC0415
     from countercache.store import cell_store  # noqa: PLC0415
-    from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
+    from countercache.store.redis_client import open_store  # noqa: PLC0415
 
     names = _names("counters", counters)
     check_counters(settings, names)
-    with open_redis(settings) as client:
-        return cell_store.status(client, Keys(settings.namespace, settings.events.keep), settings, names)
+    with open_store(settings) as store:
+        return cell_store.status(store, settings, names)
 
 
 def list_locks(settings: Settings, *, pattern: str | None = None, foreign: bool = True) -> LocksResult:
@@ -82,11 +82,10 @@ def list_locks(settings: Settings, *, pattern: str | None = None, foreign: bool 
     `pattern` is a glob that keys have to match. Raises `RedisError` and `RedisUnreachable`.
     """
     from countercache.foreign_locks import scan  # noqa: PLC0415
-    from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
+    from countercache.store.redis_client import open_store  # noqa: PLC0415
 
-    with open_redis(settings) as client:
-        keys = Keys(settings.namespace, settings.events.keep)
-        return scan.survey(client, keys, settings.locks.patterns, glob=pattern, foreign=foreign)
+    with open_store(settings) as store:
+        return scan.survey(store, settings.locks.patterns, glob=pattern, foreign=foreign)
 
 
 def clear_locks(
@@ -104,19 +103,11 @@ def clear_locks(
     """
     from countercache.foreign_locks import scan  # noqa: PLC0415
     from countercache.store.lock_owner import this_owner  # noqa: PLC0415
-    from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
+    from countercache.store.redis_client import open_store  # noqa: PLC0415
 
-    with open_redis(settings) as client:
-        return scan.clear(
-            client,
-            Keys(settings.namespace, settings.events.keep),
-            settings.locks.patterns,
-            _names("names", names),
-            force=force,
-            foreign=foreign,
-            dry_run=dry_run,
-            by=this_owner(_caller("clear_locks")),
-        )
+    with open_store(settings) as store:
+        request = scan.ClearRequest(_names("names", names), force=force, foreign=foreign, dry_run=dry_run)
+        return scan.clear(store, settings.locks.patterns, request, by=this_owner(_caller("clear_locks")))
 
 
 def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -52,11 +52,11 @@ def events(
         since=seconds("--since", since),
         limit=number("--limit", limit),
     )
-    client, keys = session.redis(session.settings())
+    store = session.store(session.settings())
     if follow:
         with render.writing():
-            render.follow(log.follow(client, keys, wanted), as_json=session.json)
-    return log.find(client, keys, wanted)
+            render.follow(log.follow(store, wanted), as_json=session.json)
+    return log.find(store, wanted)
 
 
 @command(app, "recover", "recover --dry-run")
@@ -79,7 +79,7 @@ def recover(
     settings = session.settings()
     request = recovery.Request(dry_run, seconds("--timeout", timeout), session.typed, session.commands)
     with render.observer(shown=not dry_run, quiet=quiet) as observer:
-        return recovery.recover(*session.redis(settings), settings, request, observer)
+        return recovery.recover(session.store(settings), settings, request, observer)
 
 
 @command(app, "accept", "accept total-debt")
@@ -93,9 +93,9 @@ def accept(session: Session, counter: Counter) -> "AcceptResult":
     from countercache.store import lock_owner  # noqa: PLC0415
 
     settings = session.settings((counter,))
-    client, keys = session.redis(settings)
+    store = session.store(settings)
     by = lock_owner.this_owner(session.typed).name
-    return accepting.accept(client, keys, settings, counter, by=by, command=session.typed, commands=session.commands)
+    return accepting.accept(store, settings, counter, by=by, command=session.typed, commands=session.commands)
 
 
 @command(app, "prune", "prune --dry-run")
@@ -112,4 +112,4 @@ def prune(session: Session, dry_run: DryRun = False, quiet: Quiet = False) -> "P
 
     settings = session.settings()
     by = lock_owner.this_owner(session.typed).name
-    return pruning.prune(*session.redis(settings), settings, by=by, dry_run=dry_run)
+    return pruning.prune(session.store(settings), settings, by=by, dry_run=dry_run)

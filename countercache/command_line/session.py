@@ -14,10 +14,8 @@ from countercache.model.program import PROGRAM
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
 
 if TYPE_CHECKING:
-    from redis import Redis
-
     from countercache.settings import Settings
-    from countercache.store.redis_client import Keys
+    from countercache.store.redis_client import Store
 
 
 class Session:
@@ -59,11 +57,11 @@ class Session:
                 return NO_OPTIONS
         return Commands(("--config", str(self.config)))
 
-    def redis(self, settings: Settings) -> tuple[Redis, Keys]:
-        """A client of the configured Redis, and the names of our keys there."""
-        from countercache.store.redis_client import Keys, open_redis  # noqa: PLC0415
+    def store(self, settings: Settings) -> Store:
+        """What Redis keeps for the configured namespace."""
+        from countercache.store.redis_client import open_store  # noqa: PLC0415
 
-        return open_redis(settings), Keys(settings.namespace, settings.events.keep)
+        return open_store(settings)
 
 
 def seconds(option: str, value: str | None) -> float | None:

@@ -25,10 +25,10 @@ def show(session: Session, counters: Sequence[str], interval: float | None) -> i
         raise UsageError(f"--interval: got {interval:g} s", hint=f"give {SHORTEST:g} s or more")
     screen = watch.terminal()
     settings = session.settings(counters)
-    client, keys = session.redis(settings)
+    store = session.store(settings)
 
     def read() -> Seen:
-        status = cell_store.status(client, keys, settings, counters)
-        return Seen(status, event_log.read(client, keys, MOST_EVENTS), time.time())
+        status = cell_store.status(store, settings, counters)
+        return Seen(status, event_log.read(store, MOST_EVENTS), time.time())
 
     return watch.watch(screen, read, interval or INTERVAL, session.commands)

@@ -153,23 +153,23 @@ def mentioned(settings: Settings, source: str, counters: Iterable[str]) -> set[s
     return found
 
 
-def make_plan(
-    settings: Settings,
-    source: str,
-    counters: Sequence[str],
-    fields: Collection[str],
-    *,
-    complete: bool,
-    strangers: bool = False,
-    cures: Mapping[str, str] | None = None,
-) -> Plan:
-    """The plan for some counters of a source that has these fields.
+class KnownFields(msgspec.Struct, frozen=True):
+    """The names of the fields of a source, as far as they are known.
 
-    `complete`: `fields` are all there are. If not (a long table without a lookup table), every name that is no counter
-    is taken for a field, and reading tells. `strangers`: there may be figures of entities that no table lists.
-    `cures`: what makes fields of some names that are none.
+    `complete`: these are all that it has. If not (a long table without a lookup table), every name that is no counter
+    is taken for a field, and reading tells. `cures`: what makes fields of some names that are none.
     """
-    resolver = _Resolver(settings, source, fields, cures or {}, complete=complete)
+
+    names: Collection[str]
+    complete: bool = True
+    cures: Mapping[str, str] = {}
+
+
+def make_plan(
+    settings: Settings, source: str, counters: Sequence[str], fields: KnownFields, *, strangers: bool = False
+) -> Plan:
+    """The plan for some counters of a source. `strangers`: there may be figures of entities that no table lists."""
+    resolver = _Resolver(settings, source, fields)
     specs: dict[str, Spec] = {}
     failures: dict[str, Failure] = {}
     for counter in counters:
@@ -245,14 +245,10 @@ def _reachable(counter: str, formulas: Mapping[str, CounterSettings]) -> set[str
 class _Resolver:
     """Turns counters into specs; each formula is parsed once."""
 
-    def __init__(
-        self, settings: Settings, source: str, fields: Collection[str], cures: Mapping[str, str], *, complete: bool
-    ) -> None:
+    def __init__(self, settings: Settings, source: str, fields: KnownFields) -> None:
         self._formulas = _formulas(settings, source)
         self._source = settings.sources[source]
         self._fields = fields
-        self._cures = cures
-        self._complete = complete
         self._parsed: dict[str, Node] = {}
         self._found: dict[str, dict[str, Spec]] = {}
 
@@ -343,14 +339,14 @@ class _Resolver:
         return self._parsed[counter]
 
     def _is_field(self, name: str, counter: str) -> bool:
-        if self._complete:
-            return name in self._fields
-        return name in self._fields or name == counter or name not in self._formulas
+        if self._fields.complete:
+            return name in self._fields.names
+        return name in self._fields.names or name == counter or name not in self._formulas
 
     def _unknown(self, name: str, counter: str) -> ConfigError:
-        fields = self._fields if self._complete else ()
+        fields = self._fields.names if self._fields.complete else ()
         kind = "field" if name == counter else "field or counter"
-        hint = self._cures.get(name) or nearest(name, {*fields, *self._formulas} - {counter})
+        hint = self._fields.cures.get(name) or nearest(name, {*fields, *self._formulas} - {counter})
         hint = hint or f"the fields are: {some(sorted(fields))}"
         return FormulaError(f'counter {counter}: no {kind} is called "{name}"', hint=hint)
 

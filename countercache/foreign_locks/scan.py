@@ -24,7 +24,8 @@ from countercache.model.results import ClearedForeign, ClearResult, ForeignLock,
 from countercache.model.states import Owner
 from countercache.model.suggested_commands import NO_OPTIONS, Commands, clear_foreign
 from countercache.store import redis_client
-from countercache.store.redis_client import Keys, wrapped
+from countercache.store.keys import Keys
+from countercache.store.redis_client import Store
 
 UNRECOGNISED = "unrecognised"
 """What stands for the framework of a key that is no lock as far as can be told."""
@@ -40,19 +41,17 @@ _NARROWER = "`--pattern` narrows the search"
 _OURS = b"countercache:{"
 
 
-def survey(
-    client: redis.Redis, keys: Keys, patterns: Sequence[str], *, glob: str | None = None, foreign: bool = True
-) -> LocksResult:
+def survey(store: Store, patterns: Sequence[str], *, glob: str | None = None, foreign: bool = True) -> LocksResult:
     """Our locks, and unless `foreign` is off those of the web stack: of the keys that the glob has (none given: all).
 
     `patterns` are globs of keys that serve as locks in this stack. Both are found in one pass over the keys, ours in a
     pass of their own where that one had to be broken off. Changes nothing.
     """
-    with redis_client.binary(client) as raw, wrapped(client):
-        search = _Search(raw, keys, KeyFilter(patterns), glob)
+    with redis_client.binary(store.client) as raw, store.wrapped():
+        search = _Search(raw, store.keys, KeyFilter(patterns), glob)
         others = search.locks() if foreign else {}
         ours = search.ours if foreign and not search.stopped else search.own_keys()
-    own = locks.list_locks(client, keys, {key.decode(errors="backslashreplace") for key in ours})
+    own = locks.list_locks(store, {key.decode(errors="backslashreplace") for key in ours})
     ordered = sorted(others.values(), key=lambda lock: (lock.framework == CONFIGURED, lock.framework, lock.key))
     return msgspec.structs.replace(own, foreign=tuple(ordered), notes=tuple(search.notes()))
 
@@ -127,42 +126,42 @@ class _Search:
             yield f"{what} could not be read: {self.refusal}"
 
 
+class ClearRequest(msgspec.Struct, frozen=True):
+    """Which locks to clear, by name, id or key (none: all of ours), and on what terms; see `clear`."""
+
+    names: tuple[str, ...] = ()
+    force: bool = False
+    foreign: bool = False
+    dry_run: bool = False
+
+
 def clear(
-    client: redis.Redis,
-    keys: Keys,
-    patterns: Sequence[str],
-    names: tuple[str, ...],
-    *,
-    force: bool,
-    foreign: bool,
-    dry_run: bool,
-    by: Owner,
-    commands: Commands = NO_OPTIONS,
+    store: Store, patterns: Sequence[str], request: ClearRequest, *, by: Owner, commands: Commands = NO_OPTIONS
 ) -> ClearResult:
     """Clears our own locks as `locks.clear` does, and those of the web stack that are named by their exact key.
 
     The latter only with both `foreign` and `force`, each only if it is still what was seen here. Raises `UsageError`
     where `foreign` has no names.
     """
-    if foreign and not names:
+    if request.foreign and not request.names:
         raise UsageError(
             "--foreign clears no lock that is not named", hint="give its exact key, as `locks list` shows it"
         )
-    own = locks.clear(client, keys, names, force=force, by=by, dry_run=dry_run, commands=commands)
+    dry_run = request.dry_run
+    own = locks.clear(store, request.names, force=request.force, by=by, dry_run=dry_run, commands=commands)
     if not own.unknown:
         return own
-    with redis_client.binary(client) as raw, wrapped(client):
-        seen = {name: tuple(_seen(raw, KeyFilter(patterns), name)) for name in own.unknown}
+    with redis_client.binary(store.client) as raw, store.wrapped():
+        matches = {name: tuple(_seen(raw, KeyFilter(patterns), name)) for name in own.unknown}
     cleared = []
-    for found in seen.values():
-        if len(found) > 1:
-            cleared += [ClearedForeign(lock, cleared=False, why=_AMBIGUOUS) for lock in found]
-        elif found:
-            insisted = force and foreign
-            cleared.append(
-                clear_listed(client, keys, found[0], insisted=insisted, by=by, dry_run=dry_run, commands=commands)
-            )
-    unknown = tuple(name for name, found in seen.items() if not found)
+    insisted = request.force and request.foreign
+    for candidates in matches.values():
+        if len(candidates) > 1:
+            cleared += [ClearedForeign(lock, cleared=False, why=_AMBIGUOUS) for lock in candidates]
+        elif candidates:
+            lock = candidates[0]
+            cleared.append(clear_listed(store, lock, insisted=insisted, by=by, dry_run=dry_run, commands=commands))
+    unknown = tuple(name for name, candidates in matches.items() if not candidates)
     return msgspec.structs.replace(own, unknown=unknown, foreign=tuple(cleared))
 
 
@@ -170,8 +169,7 @@ _AMBIGUOUS = "left: what was typed may mean this key or another one; `redis-cli`
 
 
 def clear_listed(
-    client: redis.Redis,
-    keys: Keys,
+    store: Store,
     lock: ForeignLock,
     *,
     insisted: bool,
@@ -192,7 +190,7 @@ def clear_listed(
         return ClearedForeign(lock, cleared=True, why=f"would be cleared: {lock.why}")
     record = f"{lock.why}; it held {spelled(lock.preview, 60)} ({lock.digest}); cleared with: {by.command}"
     shown = spelled(lock.key, 500)
-    answer = redis_client.run(client, "remove", (lock.key, keys.events), lock.digest, shown, by.name, record, keys.keep)
+    answer = store.run("remove", (lock.key, store.keys.events), lock.digest, shown, by.name, record, store.keys.keep)
     why = {
         "cleared": f"cleared: {lock.why}",
         "missing": "it ended by itself meanwhile",

@@ -9,16 +9,15 @@ from countercache.model.results import Accepted, AcceptResult
 from countercache.model.states import Reason
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.settings import Settings
-from countercache.store import cell_store, redis_client
-from countercache.store.redis_client import Keys, wrapped
+from countercache.store import cell_store
+from countercache.store.redis_client import Store
 
 if TYPE_CHECKING:
-    import redis
+    pass
 
 
 def accept(
-    client: redis.Redis,
-    keys: Keys,
+    store: Store,
     settings: Settings,
     counter: str,
     *,
@@ -31,14 +30,14 @@ def accept(
 
     `by` is who does it, `command` what was typed. Raises `RedisError`.
     """
-    seen = cell_store.read(client, keys, settings, (counter,))
+    seen = cell_store.read(store, settings, (counter,))
     accepted = []
     for id_, cell in seen.cells.items():
         if cell.failure and cell.failure.reason is Reason.HELD:
-            with wrapped(client):
+            with store.wrapped():
                 record = f"{id_.group}, {id_.period}: {cell.failure.text}; {command}"
-                about = (cell.fence, counter, by, record, seen.definition_of(id_), keys.keep)
-                answer = redis_client.run(client, "accept", (keys.cell(id_), keys.events), *about)
+                about = (cell.fence, counter, by, record, seen.definition_of(id_), store.keys.keep)
+                answer = store.run("accept", (store.keys.cell(id_), store.keys.events), *about)
             left = _LEFT.get(answer, "").format(commands.to_type(f"warmup {shlex.quote(counter)}"))
             accepted.append(Accepted(id_, accepted=answer == "accepted", why=cell.failure.text, left=left))
     return AcceptResult(counter, tuple(accepted))

@@ -21,10 +21,10 @@ from countercache.model.wording import count
 from countercache.settings import Settings
 from countercache.store import cell_store, event_log
 from countercache.store.lock_owner import this_owner
-from countercache.store.redis_client import Keys
+from countercache.store.redis_client import Store
 
 if TYPE_CHECKING:
-    import redis
+    pass
 
 _BROKEN = (State.ERROR, State.PENDING)
 
@@ -38,24 +38,22 @@ class Request(msgspec.Struct, frozen=True):
     commands: Commands = NO_OPTIONS
 
 
-def recover(
-    client: redis.Redis, keys: Keys, settings: Settings, request: Request, observer: agent.Observer
-) -> RecoverResult:
+def recover(store: Store, settings: Settings, request: Request, observer: agent.Observer) -> RecoverResult:
     """Clear dead locks and compute again what is broken; the result says what was found and what became of it.
 
     Raises `RedisError` where Redis lets nothing begin.
     """
     who = this_owner(request.command)
     seen = [
-        locks.clear_listed(client, keys, view, force=False, by=who, dry_run=request.dry_run, commands=request.commands)
-        for view in locks.list_locks(client, keys).locks
+        locks.clear_listed(store, view, force=False, by=who, dry_run=request.dry_run, commands=request.commands)
+        for view in locks.list_locks(store).locks
     ]
-    broken = _broken(cell_store.read(client, keys, settings), settings, seen, request.commands)
+    broken = _broken(cell_store.read(store, settings), settings, seen, request.commands)
     seen = [each for each in seen if each.cleared or _matters(each, broken)]
     again = tuple(each.counter for each in broken if not each.left)
     warmed, notes = None, list[str]()
     if not request.dry_run and (again or any(lock.cleared for lock in seen)):
-        said = _Said(client, keys, who.name)
+        said = _Said(store, who.name)
         said.record(Level.INFO, "started", _found(seen, again), again)
         if again:
             wanted = agent.Request(
@@ -70,16 +68,15 @@ def recover(
 class _Said:
     """The events of one recovery. That Redis does not take one any more is noted, and no reason to lose the result."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, by: str) -> None:
+    def __init__(self, store: Store, by: str) -> None:
         self.notes: list[str] = []
-        self._client = client
-        self._keys = keys
+        self._store = store
         self._by = by
 
     def record(self, level: Level, action: str, message: str, counters: tuple[str, ...]) -> None:
         try:
             event = Event(level, Category.RECOVERY, action, message, counters, by=self._by)
-            event_log.record(self._client, self._keys, event)
+            event_log.record(self._store, event)
         except RedisError as error:
             self.notes.append(f"this recovery is not in the log of events: {error}")
 

@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -56,12 +55,9 @@ from countercache.settings import CounterSettings, Settings
 from countercache.store import cell_store, event_log
 from countercache.store.lease import Lease
 from countercache.store.publishing import Claims, published
-from countercache.store.redis_client import Keys
+from countercache.store.redis_client import Store
 from countercache.store.vanished_cells import outdated_keys, vanished
 from countercache.worker.protocol import COMPUTE, Ended, Finished, Progressed, StartCommand, decode_report, encode
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 POLL = 0.25
 """Seconds between two attempts at a lock that is waited for."""
@@ -90,8 +86,7 @@ class Base(msgspec.Struct, frozen=True):
     hears of the run's events, how the next commands are typed, and when Redis did not answer.
     """
 
-    redis: Redis
-    keys: Keys
+    store: Store
     owner: Owner
     known: frozenset[CellId]
     labels: Mapping[str, Mapping[CellId, str]]
@@ -230,7 +225,7 @@ class Job:
             event = self._event(Level.WARNING, Category.LOCK, "refused", self.failure.text)
         if not self._out_of_reach:
             with suppress(RedisError):  # what is wrong with it is what the run failed of
-                event_log.record(self._base.redis, self._base.keys, event)
+                event_log.record(self._base.store, event)
         self._base.log(event)
 
     def _ending(self) -> Event:
@@ -256,16 +251,17 @@ class Job:
         before = time.monotonic()
         try:
             self.lease = locks.acquire(
-                self._base.redis,
-                self._base.keys,
-                self.task.database,
-                id=self.id,
-                owner=self._base.owner,
-                counters=self.task.counters,
-                lease=self._settings.agent.lease,
-                budget=self.task.timeout,
-                log=self._base.log,
-                commands=self._base.commands,
+                self._base.store,
+                locks.LockRequest(
+                    name=self.task.database,
+                    id=self.id,
+                    owner=self._base.owner,
+                    counters=self.task.counters,
+                    lease=self._settings.agent.lease,
+                    budget=self.task.timeout,
+                ),
+                self._base.log,
+                self._base.commands,
             )
         except LockHeld as held:
             first, self.held = self.held is None, held

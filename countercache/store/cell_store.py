@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
-import redis
 
 from countercache.model.circuit_breaker import Backoff, put_off
 from countercache.model.definition import Definitions
@@ -32,14 +31,14 @@ from countercache.model.states import (
     derive,
 )
 from countercache.settings import Settings
-from countercache.store import redis_client
 from countercache.store.cell_record import POINTS, decode_attempt, decode_cell
 from countercache.store.event_log import short
+from countercache.store.keys import Keys, cell_of, member
 from countercache.store.lease import Lease
 from countercache.store.lock_owner import verdict
 from countercache.store.lock_record import lock_of
 from countercache.store.publishing import Published
-from countercache.store.redis_client import Keys, cell_of, member, wrapped
+from countercache.store.redis_client import Store, script
 
 _CELLS_A_WRITE = 1000
 _CELLS_A_READ = 250  # in one script: a few ms during which the server serves nobody else
@@ -154,12 +153,11 @@ def write(
     """
     refused: list[CellId] = []
     held: dict[CellId, Failure] = {}
-    keys = lease.keys
+    keys = lease.store.keys
     for position in range(0, max(1, len(entries)), _CELLS_A_WRITE):
         chunk = entries[position : position + _CELLS_A_WRITE]
         last = position + _CELLS_A_WRITE >= len(entries)
-        answer = redis_client.run(
-            lease.client,
+        answer = lease.store.run(
             "write",
             (lease.key, keys.cleared(lease.id), keys.began, keys.index, keys.events),
             lease.id,
@@ -179,25 +177,26 @@ def write(
     return Written(tuple(refused), held)
 
 
-def read(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable[str] = ()) -> Snapshot:
+def read(store: Store, settings: Settings, counters: Iterable[str] = ()) -> Snapshot:
     """The configured cells of `counters` (none given: of all) and what tells their state, in two round trips."""
-    with wrapped(client):
-        pipe = client.pipeline(transaction=True)  # so that no lock ends between its reading and that of its attempts
+    with store.wrapped():
+        # A transaction, so that no lock ends between its reading and that of its attempts.
+        pipe = store.client.pipeline(transaction=True)
         pipe.time()
-        pipe.hgetall(keys.began)
-        pipe.smembers(keys.index)
+        pipe.hgetall(store.keys.began)
+        pipe.smembers(store.keys.index)
         for name in settings.databases:
-            pipe.hgetall(keys.lock(name))
-            pipe.pttl(keys.lock(name))
+            pipe.hgetall(store.keys.lock(name))
+            pipe.pttl(store.keys.lock(name))
         clock, began, index, *rest = pipe.execute()
     locks = tuple(
-        lock_of(keys, name, fields, ttl)
+        lock_of(store.keys, name, fields, ttl)
         for name, fields, ttl in zip(settings.databases, rest[::2], rest[1::2], strict=True)
         if fields
     )
     known = frozenset(filter(None, map(cell_of, index)))
     ids = tuple(configured_cells(settings, known, counters))
-    now, stored = clock[0] + clock[1] / 1e6, cells(client, keys, ids)
+    now, stored = clock[0] + clock[1] / 1e6, cells(store, ids)
     return Snapshot(
         now=now,
         ids=ids,
@@ -210,9 +209,9 @@ def read(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable
     )
 
 
-def status(client: redis.Redis, keys: Keys, settings: Settings, counters: Iterable[str] = ()) -> StatusResult:
+def status(store: Store, settings: Settings, counters: Iterable[str] = ()) -> StatusResult:
     """The state of the configured cells of `counters` (none given: of all), and every run in flight."""
-    seen = read(client, keys, settings, counters)
+    seen = read(store, settings, counters)
     views = (
         seen.view(id_, settings.counters[id_.counter].name or id_.counter, by_period=by_period(settings, id_))
         for id_ in seen.ids
@@ -341,15 +340,15 @@ def _plain(number: Decimal | None) -> str | None:
     return None if number is None else format(number, "f")
 
 
-def cells(client: redis.Redis, keys: Keys, ids: Sequence[CellId]) -> dict[CellId, Cell]:
+def cells(store: Store, ids: Sequence[CellId]) -> dict[CellId, Cell]:
     """The cells of `ids` that are stored."""
     if not ids:
         return {}
-    text = redis_client.script("cells").text
-    with wrapped(client):
-        pipe = client.pipeline(transaction=False)
+    text = script("cells").text
+    with store.wrapped():
+        pipe = store.client.pipeline(transaction=False)
         for position in range(0, len(ids), _CELLS_A_READ):
-            chunk = [keys.cell(id_) for id_ in ids[position : position + _CELLS_A_READ]]
+            chunk = [store.keys.cell(id_) for id_ in ids[position : position + _CELLS_A_READ]]
             pipe.eval(text, len(chunk), *chunk)
         answers = pipe.execute()
     found = zip(ids, (fields for answer in answers for fields in _hashes(answer)), strict=True)

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
-import redis
 
 from countercache.errors import RedisError
 from countercache.model.results import EventsResult
 from countercache.model.states import Event, Level
-from countercache.store.redis_client import Keys, redis_cli, wrapped
+from countercache.store.redis_client import Store, redis_cli
 
 BLOCK = 0.5
 """Seconds that one step of `follow` waits in Redis: less than the client's patience, so that a server that is away is
@@ -55,63 +54,63 @@ class Wanted(msgspec.Struct, frozen=True):
         )
 
 
-def find(client: redis.Redis, keys: Keys, wanted: Wanted) -> EventsResult:
+def find(store: Store, wanted: Wanted) -> EventsResult:
     """The events that are wanted, oldest first."""
-    return EventsResult(_chosen(_read(client, keys, wanted), wanted, wanted.limit))
+    return EventsResult(_chosen(_read(store, wanted), wanted, wanted.limit))
 
 
-def follow(client: redis.Redis, keys: Keys, wanted: Wanted) -> Iterator[Event]:
+def follow(store: Store, wanted: Wanted) -> Iterator[Event]:
     """The events that are wanted, and for ever those that come. Raises `RedisUnreachable` when the server goes away.
 
     Without a `since` or a `limit` it begins with the newest few.
     """
-    seen = _read(client, keys, wanted)
+    seen = _read(store, wanted)
     yield from _chosen(seen, wanted, wanted.limit or (FOLLOWED if wanted.since is None else None))
     last = seen[-1].id if seen else "0-0"
     while True:
-        with _log_of(client, keys):
-            answer: Any = client.xread({keys.events: last}, block=int(BLOCK * 1000), count=1000)
+        with _log_of(store):
+            answer: Any = store.client.xread({store.keys.events: last}, block=int(BLOCK * 1000), count=1000)
         for event in map(_event, answer[0][1] if answer else ()):
             last = event.id
             if wanted.takes(event):
                 yield event
 
 
-def read(client: redis.Redis, keys: Keys, count: int | None = None) -> tuple[Event, ...]:
+def read(store: Store, count: int | None = None) -> tuple[Event, ...]:
     """The last `count` events (none given: all), oldest first."""
-    with _log_of(client, keys):
-        entries = cast("list[Entry]", client.xrevrange(keys.events, count=count))
+    with _log_of(store):
+        entries = cast("list[Entry]", store.client.xrevrange(store.keys.events, count=count))
     return tuple(map(_event, reversed(entries)))
 
 
-def record(client: redis.Redis, keys: Keys, event: Event) -> None:
+def record(store: Store, event: Event) -> None:
     """Puts one event into the log; its `at` and `id` are the server's affair."""
     given = flat(event)
-    with _log_of(client, keys):
+    with _log_of(store):
         pairs: Any = dict(zip(given[::2], given[1::2], strict=True))
-        client.xadd(keys.events, pairs, maxlen=keys.keep, approximate=True)
+        store.client.xadd(store.keys.events, pairs, maxlen=store.keys.keep, approximate=True)
 
 
 @contextmanager
-def _log_of(client: redis.Redis, keys: Keys) -> Iterator[None]:
+def _log_of(store: Store) -> Iterator[None]:
     """What Redis refuses within, as ours; where the log's key holds something else, with the key and the cure."""
     try:
-        with wrapped(client):
+        with store.wrapped():
             yield
     except RedisError as error:
         if "WRONGTYPE" not in error.message:
             raise
-        raise RedisError(f"the event log cannot be used: {not_a_log(keys)}", hint=cure(client, keys)) from error
+        raise RedisError(f"the event log cannot be used: {not_a_log(store)}", hint=cure(store)) from error
 
 
-def not_a_log(keys: Keys) -> str:
+def not_a_log(store: Store) -> str:
     """What is wrong where the key holds something else."""
-    return f"another program has written to its key, {keys.events}"
+    return f"another program has written to its key, {store.keys.events}"
 
 
-def cure(client: redis.Redis, keys: Keys) -> str:
+def cure(store: Store) -> str:
     """The command that makes room for the log."""
-    return f"delete the key: {redis_cli(client)} DEL {shlex.quote(keys.events)}"
+    return f"delete the key: {redis_cli(store.client)} DEL {shlex.quote(store.keys.events)}"
 
 
 def flat(event: Event) -> tuple[str, ...]:
@@ -145,13 +144,13 @@ def _event(entry: Entry) -> Event:
     )
 
 
-def _read(client: redis.Redis, keys: Keys, wanted: Wanted) -> tuple[Event, ...]:
+def _read(store: Store, wanted: Wanted) -> tuple[Event, ...]:
     if wanted.since is None:
-        return read(client, keys)
-    with _log_of(client, keys):
-        now = client.time()
+        return read(store)
+    with _log_of(store):
+        now = store.client.time()
         first = max(0, int((now[0] + now[1] / 1e6 - wanted.since) * 1000))
-        entries = cast("list[Entry]", client.xrange(keys.events, min=first))
+        entries = cast("list[Entry]", store.client.xrange(store.keys.events, min=first))
     return tuple(map(_event, entries))
 
 

@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import redis
-
 from countercache.errors import LockLost
 from countercache.model.states import Event, Progress, Reason
-from countercache.store import event_log, redis_client
+from countercache.store import event_log
 from countercache.store.lock_record import counters_text
-from countercache.store.redis_client import Keys
+from countercache.store.redis_client import Store
 
 _LONGEST_RECORD = 300
 
@@ -35,8 +33,7 @@ class Lease:
     `log` hears of what the run's commands put into the log.
     """
 
-    client: redis.Redis
-    keys: Keys
+    store: Store
     name: str
     id: str
     who: str
@@ -50,7 +47,7 @@ class Lease:
     @property
     def key(self) -> str:
         """The lock's key in Redis."""
-        return self.keys.lock(self.name)
+        return self.store.keys.lock(self.name)
 
     def alive(self) -> bool:
         """Whether the lease still runs by this machine's own clock."""
@@ -62,10 +59,9 @@ class Lease:
         Raises `LockLost` when the lock is no longer ours, and `RedisUnreachable`, which leaves the lease as it was.
         """
         before = time.monotonic()
-        answer = redis_client.run(
-            self.client,
+        answer = self.store.run(
             "renew",
-            (self.key, self.keys.cleared(self.id)),
+            (self.key, self.store.keys.cleared(self.id)),
             self.id,
             milliseconds(self.length),
             progress.phase,
@@ -81,17 +77,17 @@ class Lease:
 
         It takes so little memory that also a server takes it whose memory is full.
         """
-        keys = (self.keys.began, self.keys.events)
+        keys = (self.store.keys.began, self.store.keys.events)
         counters = counters_text(self.counters)
         about = (self.id, self.fence, counters, attempt_record(reason, message), self.name, self.who)
-        answer = redis_client.run(self.client, "mark_lost", keys, *about, self.keys.keep)
+        answer = self.store.run("mark_lost", keys, *about, self.store.keys.keep)
         self.tell(answer[1])
 
     def release(self, ending: Event | None = None) -> None:
         """Gives the lock back, and puts the run's end into the log. A lock that is no longer ours is left alone."""
         said = event_log.flat(ending) if ending else ()
-        keys = (self.key, self.keys.events)
-        answer = redis_client.run(self.client, "release", keys, self.id, self.name, self.who, *said, self.keys.keep)
+        keys = (self.key, self.store.keys.events)
+        answer = self.store.run("release", keys, self.id, self.name, self.who, *said, self.store.keys.keep)
         self.until = 0.0
         self.tell(answer[1])
 

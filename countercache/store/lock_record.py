@@ -9,7 +9,8 @@ import msgspec
 
 from countercache.model.states import Lock, Owner, Progress
 from countercache.store import event_log
-from countercache.store.redis_client import Keys, integer, seconds
+from countercache.store.keys import Keys
+from countercache.store.redis_client import integer, seconds
 
 
 def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:

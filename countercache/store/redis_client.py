@@ -1,4 +1,4 @@
-"""The connection to Redis: the client, the keys, the scripts, and the driver's errors as ours.
+"""The connection to Redis: the client, the scripts, and the driver's errors as ours.
 
 Every command is tried once and for a short time: redis-py's own retries may take a minute, longer than any lease.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
-import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
@@ -24,79 +24,44 @@ from redis.retry import Retry
 
 from countercache.errors import ConfigError, RedisError, RedisUnreachable
 from countercache.model.redaction import redact, redact_url
-from countercache.model.states import CellId
 from countercache.settings import EMBEDDED, Settings
+from countercache.store.keys import Keys
 
 _SCRIPTS = Path(__file__).with_name("lua")
 
 
-class Keys(msgspec.Struct, frozen=True):
-    """The names of all keys of a namespace. They share a hash tag, so that a script may touch several on a cluster.
+@dataclass(frozen=True)
+class Store:
+    """What Redis keeps for one namespace: the client of its server, and its keys. Closes the client as a context."""
 
-    `keep` is how many events the log there keeps.
-    """
+    client: redis.Redis
+    keys: Keys
 
-    namespace: str
-    keep: int = 1000
+    def __enter__(self) -> Self:
+        return self
 
-    @property
-    def prefix(self) -> str:
-        """What all keys begin with."""
-        return f"countercache:{{{self.namespace}}}:"
+    def __exit__(self, *error: object) -> None:
+        self.client.close()
 
-    @property
-    def fence(self) -> str:
-        """The last fence that was given."""
-        return self.prefix + "fence"
-
-    @property
-    def index(self) -> str:
-        """The set of all cells, as `member` writes them."""
-        return self.prefix + "index"
-
-    @property
-    def began(self) -> str:
-        """The hash from counter to the attempt that began and has not ended: `FENCE`, or `FENCE REASON` and a line of
-        text where more is known of why it will not end.
+    def run(self, name: str, keys: Sequence[str | bytes], *args: str | float) -> Any:  # noqa: ANN401 - what a script returns is its own affair
+        """The result of the script `lua/NAME.lua`: one round trip, two when the server does not know it (yet, or after
+        SCRIPT FLUSH).
         """
-        return self.prefix + "began"
+        text, sha = script(name)
+        with self.wrapped():
+            try:
+                return self.client.evalsha(sha, len(keys), *keys, *args)
+            except redis.exceptions.NoScriptError:
+                return self.client.eval(text, len(keys), *keys, *args)
 
-    @property
-    def events(self) -> str:
-        """The stream of events."""
-        return self.prefix + "events"
-
-    def cleared(self, id_: str) -> str:
-        """Who cleared the lock of a run; kept for a day, for the run to know."""
-        return f"{self.prefix}cleared:{id_}"
-
-    def lock(self, name: str) -> str:
-        """The hash of a lock."""
-        return f"{self.prefix}lock:{name}"
-
-    @property
-    def locks(self) -> str:
-        """The SCAN pattern of all locks."""
-        return re.sub(r"([*?\[\]^\\])", r"\\\1", self.lock("")) + "*"
-
-    def cell(self, cell: CellId) -> str:
-        """The hash of a cell."""
-        return f"{self.prefix}cell:{member(cell)}"
+    def wrapped(self) -> AbstractContextManager[None]:
+        """Turns the driver's errors into ours; see `wrapped`."""
+        return wrapped(self.client)
 
 
-def member(cell: CellId) -> str:
-    """A cell in the index: `COUNTER:GROUP:PERIOD`, with `:` and `%` in a part percent-encoded, so no two are alike."""
-    return ":".join(_escape(part) for part in (cell.counter, cell.group, cell.period))
-
-
-def cell_of(text: str) -> CellId | None:
-    """The cell that `member` wrote; `None` for what it did not write."""
-    parts = text.split(":")
-    return CellId(*map(unquote, parts)) if len(parts) == 3 else None
-
-
-def _escape(part: str) -> str:
-    return part.replace("%", "%25").replace(":", "%3A")
+def open_store(settings: Settings, *, timeout: float = 1.0) -> Store:
+    """What Redis keeps for the configured namespace; see `open_redis`."""
+    return Store(open_redis(settings, timeout=timeout), Keys(settings.namespace, settings.events.keep))
 
 
 def open_redis(settings: Settings, *, timeout: float = 1.0) -> redis.Redis:
@@ -305,16 +270,6 @@ def script(name: str) -> Script:
     parts = (*_BEGINNINGS.get(name, ("prelude",)), name)
     text = "".join((_SCRIPTS / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-def run(client: redis.Redis, name: str, keys: Sequence[str | bytes], *args: str | float) -> Any:  # noqa: ANN401 - what a script returns is its own affair
-    """The result of a script: one round trip, two when the server does not know it (yet, or after SCRIPT FLUSH)."""
-    text, sha = script(name)
-    with wrapped(client):
-        try:
-            return client.evalsha(sha, len(keys), *keys, *args)
-        except redis.exceptions.NoScriptError:
-            return client.eval(text, len(keys), *keys, *args)
 
 
 def integer(text: str | None) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from countercache.compute.formula import nearest, some
-from countercache.compute.plan import Period, Plan, ambiguous, make_plan, mentioned
+from countercache.compute.plan import KnownFields, Period, Plan, ambiguous, make_plan, mentioned
 from countercache.databases.base import Database, Refused
 from countercache.databases.field_values import Facts
 from countercache.databases.lookup_queries import (
@@ -132,8 +132,8 @@ def read_names(database: Database, settings: Settings, source: str, counters: Se
         periods = tuple(Period(key, name) for key, name in _read_lookup(database, mine.periods, unique=True))
     fields, wrong, complete = _read_fields(database, settings, source, counters, table)
     strangers = mine.entities is not None and not _always_listed(mine.entities, mine.entity, table, entities)
-    cures = _cures(mine, table)
-    plan = make_plan(settings, source, counters, fields, complete=complete, strangers=strangers, cures=cures)
+    known = KnownFields(fields, complete, _cures(mine, table))
+    plan = make_plan(settings, source, counters, known, strangers=strangers)
     if not complete:
         fields = {name: fields.get(name, name) for name in {*plan.fields, *fields}}
         wrong |= _unknown_fields(database, settings, source, plan)

@@ -23,7 +23,7 @@ import psycopg
 from countercache.config import loader
 from countercache.model.results import StatusResult
 from countercache.store import cell_store
-from countercache.store.redis_client import Keys, open_redis
+from countercache.store.redis_client import open_store
 from tests.postgres import Cluster
 from tests.terminal import COMMAND, Terminal, environment
 from tests.valkey import Valkey
@@ -125,8 +125,8 @@ class Site:
     def status(self) -> StatusResult:
         """What `status` would say."""
         settings = loader.load(self.directory / "countercache.toml", self.variables)
-        with open_redis(settings) as client:
-            return cell_store.status(client, Keys(settings.namespace), settings)
+        with open_store(settings) as store:
+            return cell_store.status(store, settings)
 
     def states(self) -> dict[str, str]:
         """The state of each counter."""

@@ -29,7 +29,8 @@ import redis
 
 from countercache.config import loader
 from countercache.settings import Settings
-from countercache.store.redis_client import Keys
+from countercache.store.keys import Keys
+from countercache.store.redis_client import Store
 from tests.faults import figures
 from tests.faults.processes import Result, Run
 from tests.faults.proxy import Proxy
@@ -173,6 +174,7 @@ class Site:
             unix_socket_path=str(self.valkey.socket), decode_responses=True, protocol=2, socket_timeout=1
         )
         self._closing.callback(self.redis.close)
+        self.store = Store(self.redis, self.keys)
         if kind == "sqlite":
             with contextlib.closing(sqlite3.connect(self.directory / "figures.db")) as connection:
                 connection.executescript(figures.SQLITE_TABLES)

@@ -14,7 +14,7 @@ from countercache import locks
 from countercache.config import loader
 from countercache.errors import LockHeld
 from countercache.store.lock_owner import this_owner
-from countercache.store.redis_client import Keys, open_redis
+from countercache.store.redis_client import open_store
 
 
 def main(path: str, go: str, rounds: int, every: float, hold: float) -> None:
@@ -23,8 +23,8 @@ def main(path: str, go: str, rounds: int, every: float, hold: float) -> None:
     `start` is what the file `go` says as soon as it is there; it comes when all racers have said that they are ready.
     """
     settings = loader.load(Path(path))
-    redis, keys = open_redis(settings), Keys(settings.namespace)
-    redis.ping()
+    store = open_store(settings)
+    store.client.ping()
     owner = this_owner("race")
     print("ready", flush=True)
     while not Path(go).exists():
@@ -37,9 +37,10 @@ def main(path: str, go: str, rounds: int, every: float, hold: float) -> None:
             pass
         line: dict[str, object] = {"round": number, "asked": time.monotonic()}
         try:
-            lease = locks.acquire(
-                redis, keys, "main", id=f"{owner.pid}-{number}", owner=owner, counters=("total",), lease=2.0, budget=5.0
+            wanted = locks.LockRequest(
+                name="main", id=f"{owner.pid}-{number}", owner=owner, counters=("total",), lease=2.0, budget=5.0
             )
+            lease = locks.acquire(store, wanted)
         except LockHeld as held:
             line["held by"] = held.lock.id
         else:
@@ -50,4 +51,4 @@ def main(path: str, go: str, rounds: int, every: float, hold: float) -> None:
             lease.release()
         print(json.dumps(line))
     sys.stdout.flush()
-    redis.close()
+    store.client.close()

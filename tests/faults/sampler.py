@@ -79,7 +79,7 @@ class Sampler:
     def sample(self) -> None:
         """Read once and check."""
         site = self.site
-        seen = cell_store.read(site.redis, site.keys, site.settings)
+        seen = cell_store.read(site.store, site.settings)
         self.samples += 1
         for lock in seen.locks:
             if lock.ttl is None:
@@ -140,7 +140,7 @@ def wait_for_lock_to_end(site: Site, *, since: float) -> None:
             break
         assert now < end, f"promise A: the lock {locks} is still there {now - since:.2f} s after its holder was gone"
         time.sleep(0.02)
-    seen = cell_store.read(site.redis, site.keys, site.settings)
+    seen = cell_store.read(site.store, site.settings)
     for id_ in seen.ids:
         state = seen.view(id_, id_.counter).state
         assert state is not State.CALCULATING, f"promise A: {id_} is calculating without a lock"

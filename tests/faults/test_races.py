@@ -143,13 +143,13 @@ def test_a_clear_of_a_lock_that_changed_hands(trial: Trial) -> None:
     site = trial.site
     site.change()
     first = trial.paused("total", order=point("acquire", "after", do="stop"))
-    (view,) = locks.list_locks(site.redis, site.keys).locks
+    (view,) = locks.list_locks(site.store).locks
     if trial.seed % 2:  # the listed lock ends by itself, and a newer run begins
         until(lambda: not site.locked(), seconds=LEASE + 1, why="the lease ends")
     else:  # a first operator clears it, and a newer run begins
         trial.ended(site.start("locks", "clear", "--force"), 0)
     newer = trial.paused(*FORMULAS, "nap", order=point("write", "before", do="stop"))
-    answer = locks.clear_listed(site.redis, site.keys, view, force=True, by=this_owner("test"))
+    answer = locks.clear_listed(site.store, view, force=True, by=this_owner("test"))
     assert not answer.cleared, answer.why
     assert site.locked(), "the newer lock was removed"
     newer.signal(signal.SIGCONT)
@@ -171,7 +171,7 @@ def test_operators_who_clear_all_the_time(trial: Trial) -> None:
 
     def clear() -> None:
         while not stop.wait(trial.rng.uniform(0.02, 0.2)):
-            locks.clear(site.redis, site.keys, (), force=True, by=this_owner("test"))
+            locks.clear(site.store, (), force=True, by=this_owner("test"))
 
     operator = threading.Thread(target=clear)
     operator.start()

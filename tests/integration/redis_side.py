@@ -14,9 +14,10 @@ from countercache.model.states import CellId, Computed, Coverage, Failure, Owner
 from countercache.settings import CounterSettings, DatabaseSettings, RedisSettings, Settings, SourceSettings
 from countercache.store import cell_store
 from countercache.store.cell_store import Publication
+from countercache.store.keys import Keys
 from countercache.store.lease import Lease
 from countercache.store.publishing import Published
-from countercache.store.redis_client import Keys, open_redis
+from countercache.store.redis_client import Store, open_store
 
 NAMESPACE = "site"
 OWNER = Owner("web-1", "boot", 4711, "99", "deploy", "countercache warmup", "0.1.0")
@@ -57,14 +58,22 @@ class Side:
     raw: redis.Redis
     timeout: float = 1.0
     settings: Settings = field(init=False)
-    client: redis.Redis = field(init=False)
-    keys: Keys = field(init=False)
+    store: Store = field(init=False)
     _ids: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.settings = settings_for(self.url)
-        self.client = open_redis(self.settings, timeout=self.timeout)
-        self.keys = Keys(NAMESPACE)
+        self.store = open_store(self.settings, timeout=self.timeout)
+
+    @property
+    def client(self) -> redis.Redis:
+        """The client of the store."""
+        return self.store.client
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of the store."""
+        return self.store.keys
 
     def acquire(self, name: str = "main", **changes: Any) -> Lease:
         """Takes a lock for a new run, unless `changes` say otherwise."""
@@ -75,11 +84,12 @@ class Side:
             "lease": 30.0,
             "budget": 900.0,
         }
-        return locks.acquire(self.client, self.keys, name, **options | changes)
+        keywords = {key: changes.pop(key) for key in ("log", "commands") if key in changes}
+        return locks.acquire(self.store, locks.LockRequest(name=name, **options | changes), **keywords)
 
     def states(self) -> dict[CellId, str]:
         """The state of each configured cell."""
-        return {view.id: view.state.value for view in cell_store.status(self.client, self.keys, self.settings).cells}
+        return {view.id: view.state.value for view in cell_store.status(self.store, self.settings).cells}
 
     def expire(self, name: str = "main") -> None:
         """Ends a lease as the server does when nobody renews it."""

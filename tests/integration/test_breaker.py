@@ -34,18 +34,18 @@ def attempt(side: Side, *entries: Publication, backoff: Backoff = BACKOFF) -> No
 
 def stored(side: Side, id_: CellId = USERS) -> Cell:
     """A cell as it is stored."""
-    return cell_store.read(side.client, side.keys, side.settings).cells[id_]
+    return cell_store.read(side.store, side.settings).cells[id_]
 
 
 def waits(side: Side) -> dict[str, float]:
     """The counters that are put off, and for how many seconds."""
-    seen = cell_store.read(side.client, side.keys, side.settings)
+    seen = cell_store.read(side.store, side.settings)
     return {counter: skip.wait for counter, skip in seen.put_off.items()}
 
 
 def told(side: Side) -> list[Event]:
     """What the log says of breakers."""
-    return [event for event in event_log.read(side.client, side.keys) if event.category == "breaker"]
+    return [event for event in event_log.read(side.store) if event.category == "breaker"]
 
 
 def test_failures_in_a_row_open_it_and_each_further_one_waits_longer(side: Side) -> None:
@@ -97,7 +97,7 @@ def test_a_counter_of_which_a_cell_succeeds_is_not_put_off(side: Side) -> None:
     assert stored(side, LATEST).failures == 4
     assert not waits(side)
     assert not told(side)
-    views = cell_store.status(side.client, side.keys, side.settings, ["debt"]).cells
+    views = cell_store.status(side.store, side.settings, ["debt"]).cells
     assert [view.retry_in for view in views] == [None, None]
     assert [documents.cell(view)["next_attempt"] for view in views] == [None, None]
 
@@ -151,6 +151,6 @@ def test_status_says_until_when(side: Side) -> None:
     """The state is what it is, an error; beside it stands for how long it is not tried again."""
     for _ in range(2):
         attempt(side, failure(USERS))
-    (view,) = cell_store.status(side.client, side.keys, side.settings, ["users"]).cells
+    (view,) = cell_store.status(side.store, side.settings, ["users"]).cells
     assert view.state == "error"
     assert view.retry_in == pytest.approx(60, abs=5)

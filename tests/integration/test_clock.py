@@ -70,7 +70,7 @@ def states(side: Side) -> set[str]:
 
 def status(side: Side) -> StatusResult:
     """What everybody sees."""
-    return cell_store.status(side.client, side.keys, side.settings)
+    return cell_store.status(side.store, side.settings)
 
 
 @pytest.mark.parametrize("age", [0.0, 2 * HOUR], ids=["just begun", "a long run"])
@@ -87,7 +87,7 @@ def test_a_dead_run_is_over_when_the_clock_is_set_back(clock: Clock, age: float)
     assert pttl(side) > LEASE * 1000  # what makes it dangerous
     assert states(side) == {"error"}
     assert status(side).runs == ()
-    (view,) = locks.list_locks(side.client, side.keys).locks
+    (view,) = locks.list_locks(side.store).locks
     assert (view.verdict, "clock was set back" in view.why) == (Verdict.DEAD, True)
     won = side.acquire(lease=LEASE)
     assert won.fence > lease.fence
@@ -103,10 +103,10 @@ def test_such_a_lock_is_cleared_without_force(clock: Clock) -> None:
     side.acquire(lease=LEASE)
     clock.turn(-HOUR)
     dry = recovery.Request(dry_run=True)
-    found = recovery.recover(side.client, side.keys, side.settings, dry, observer=None)  # type: ignore[arg-type]
+    found = recovery.recover(side.store, side.settings, dry, observer=None)  # type: ignore[arg-type]
     assert [each.cleared for each in found.locks] == [True]
     assert not any(each.left for each in found.broken)
-    assert locks.clear(side.client, side.keys, (), force=False, by=OWNER).exit_code == 0
+    assert locks.clear(side.store, (), force=False, by=OWNER).exit_code == 0
     assert not side.raw.exists(side.keys.lock("main"))
 
 
@@ -115,7 +115,7 @@ def test_a_live_run_keeps_one_lease_when_the_clock_is_set_back(clock: Clock) -> 
     side = clock.side
     lease = side.acquire(lease=LEASE, budget=100, owner=this_owner("warmup"))
     clock.turn(-HOUR)
-    (view,) = locks.list_locks(side.client, side.keys).locks
+    (view,) = locks.list_locks(side.store).locks
     assert view.verdict is Verdict.LIVE
     lease.renew(Progress("adding"))
     assert 0 < pttl(side) <= LEASE * 1000

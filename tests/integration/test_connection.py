@@ -30,13 +30,13 @@ Use = Callable[[Side], object]
 
 USES: dict[str, Use] = {
     "acquire": lambda side: side.acquire("other"),
-    "status": lambda side: cell_store.status(side.client, side.keys, side.settings),
-    "list": lambda side: locks.list_locks(side.client, side.keys),
-    "clear": lambda side: locks.clear(side.client, side.keys, ("victim",), force=True, by=OWNER),
-    "events": lambda side: event_log.read(side.client, side.keys, 1),
-    "events since": lambda side: event_log.find(side.client, side.keys, event_log.Wanted(since=60)),
-    "record": lambda side: event_log.record(side.client, side.keys, Event("info", "recovery", "started")),
-    "prune": lambda side: pruning.prune(side.client, side.keys, side.settings, by="ops@bastion"),
+    "status": lambda side: cell_store.status(side.store, side.settings),
+    "list": lambda side: locks.list_locks(side.store),
+    "clear": lambda side: locks.clear(side.store, ("victim",), force=True, by=OWNER),
+    "events": lambda side: event_log.read(side.store, 1),
+    "events since": lambda side: event_log.find(side.store, event_log.Wanted(since=60)),
+    "record": lambda side: event_log.record(side.store, Event("info", "recovery", "started")),
+    "prune": lambda side: pruning.prune(side.store, side.settings, by="ops@bastion"),
 }
 HELD: dict[str, Callable[[Lease], object]] = {
     "renew": lambda lease: lease.renew(Progress("adding")),
@@ -211,11 +211,11 @@ def test_a_missing_right(valkey: Valkey, command: str) -> None:
     attempts: list[Callable[[], object]] = [partial(use, side) for use in USES.values()]
     for name, use in HELD.items():
         lease = able.acquire(name)
-        lease.client = side.client
+        lease.store = side.store
         attempts.append(partial(use, lease))
     late = able.acquire("late")
     able.expire("late")
-    late.client = side.client
+    late.store = side.store
     attempts.append(partial(late.renew, Progress("late")))
     for attempt in attempts:
         try:

@@ -22,7 +22,7 @@ from countercache.model.states import ALL, CellId
 from countercache.operate.doctor import host, redis_server, schedule, stored_data
 from countercache.settings import PublishSettings, RedisSettings, Settings
 from countercache.store import cell_store, lock_owner, redis_client
-from countercache.store.redis_client import open_redis
+from countercache.store.redis_client import open_store
 from tests.integration.findings import of, wrong
 from tests.integration.redis_side import Side, failure, value
 from tests.valkey import MakeValkey, Valkey
@@ -42,9 +42,9 @@ def side(valkey: Valkey) -> Side:
 def look(url: str, publish: PublishSettings | None = PUBLISH) -> list[Finding]:
     """What is seen of a server."""
     settings = Side(url, redis.Redis()).settings
-    client, found = redis_server.examine(msgspec.structs.replace(settings, publish=publish))
-    if client:
-        client.close()
+    store, found = redis_server.examine(msgspec.structs.replace(settings, publish=publish))
+    if store:
+        store.client.close()
     return found
 
 
@@ -165,9 +165,9 @@ def test_every_command_that_is_used_is_asked_about(make_valkey: MakeValkey, tmp_
     drivers = used(valkey)
     lease = side.acquire()
     cell_store.write(lease, [value(CellId("users", ALL, ALL), key="k"), failure(CellId("debt", ALL, ALL))], ["users"])
-    cell_store.status(side.client, side.keys, side.settings)
-    locks.list_locks(side.client, side.keys)
-    locks.clear(side.client, side.keys, (), force=True, by=lock_owner.this_owner("test"))
+    cell_store.status(side.store, side.settings)
+    locks.list_locks(side.store)
+    locks.clear(side.store, (), force=True, by=lock_owner.this_owner("test"))
     side.acquire().release()
     asked = {use.words[0] for use in redis_server.uses(msgspec.structs.replace(side.settings, publish=PUBLISH))}
     assert used(valkey) - drivers - {"INFO"} <= asked
@@ -224,7 +224,7 @@ def test_clocks_that_differ(skew: float, uncertain: float, health: Health) -> No
 
 def stored_in(side: Side, publish: PublishSettings | None = None) -> list[Finding]:
     """What is seen of what is stored."""
-    return list(stored_data.examine(side.client, msgspec.structs.replace(side.settings, publish=publish)))
+    return list(stored_data.examine(side.store, msgspec.structs.replace(side.settings, publish=publish)))
 
 
 def test_nothing_stored_yet(side: Side) -> None:
@@ -329,7 +329,7 @@ def test_what_redis_refuses_is_said_and_no_more(make_valkey: MakeValkey) -> None
     valkey = make_valkey()
     side = Side(valkey.url, valkey.client())
     cell_store.write(side.acquire(), [value(CellId("users", ALL, ALL), "5")], ["users"])
-    side.client = open_redis(
+    side.store = open_store(
         msgspec.structs.replace(
             side.settings, redis=RedisSettings(url=user_url(valkey, "resetkeys", "~countercache:*"))
         )
@@ -362,7 +362,7 @@ def environ() -> dict[str, str]:
 
 def scheduled(side: Side, settings: Settings, environ: dict[str, str]) -> list[Finding]:
     """What is found about the runs of a site."""
-    return list(schedule.examine(stored_data.read(side.client, settings), settings, environ))
+    return list(schedule.examine(cell_store.read(side.store, settings), settings, environ))
 
 
 def test_the_line_for_a_crontab_can_be_used(side: Side, tmp_path: Path, environ: dict[str, str]) -> None:

@@ -14,7 +14,8 @@ from countercache.model.states import Computed, Event, Failure, Level, Reason
 from countercache.store import cell_store, event_log
 from countercache.store.cell_store import Publication, Remark
 from countercache.store.event_log import Wanted
-from countercache.store.redis_client import Keys
+from countercache.store.keys import Keys
+from countercache.store.redis_client import Store
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
 from tests.valkey import MakeValkey, Valkey
 
@@ -29,13 +30,13 @@ def side(valkey: Valkey) -> Iterator[Side]:
 
 def logged(side: Side) -> list[tuple[str, str, str]]:
     """Level, category and action of each event, oldest first."""
-    return [(each.level, each.category, each.action) for each in event_log.read(side.client, side.keys)]
+    return [(each.level, each.category, each.action) for each in event_log.read(side.store)]
 
 
 def record(side: Side, *messages: str, level: str = "info", category: str = "run", run: str = "") -> None:
     """Put events into the log, one a message."""
     for message in messages:
-        event_log.record(side.client, side.keys, Event(level, category, "x", message, run=run))
+        event_log.record(side.store, Event(level, category, "x", message, run=run))
 
 
 def failed(reason: Reason, counter: str = "users", message: str = "…") -> Publication:
@@ -49,7 +50,7 @@ def test_the_life_of_a_run(side: Side) -> None:
     heard: list[Event] = []
     lease = side.acquire(id="run-a", log=heard.append)
     lease.release(Event("info", "run", "finished", "3 of 3", lock="main", run="run-a", by="deploy@web-1"))
-    stored = event_log.read(side.client, side.keys)
+    stored = event_log.read(side.store)
     assert logged(side) == [
         ("debug", "lock", "acquired"),
         ("info", "run", "started"),
@@ -102,21 +103,20 @@ def test_a_slow_counter_is_told(side: Side) -> None:
     cell_store.write(
         lease, entries, remarks=[Remark("users", "slow", "took 8m of 15m"), Remark("debt", "slow", "took 8m of 15m")]
     )
-    (event,) = [each for each in event_log.read(side.client, side.keys) if each.action == "slow"]
+    (event,) = [each for each in event_log.read(side.store) if each.action == "slow"]
     assert (event.level, event.category, event.counters) == ("warning", "counter", ("users", "debt"))
 
 
 def test_the_log_is_bounded_whoever_writes(side: Side) -> None:
     """`[events] keep` holds for what scripts and commands write, but for a hundred that Redis keeps for speed."""
-    keys = Keys("site", 10)
+    store = Store(side.client, Keys("site", 10))
     for number in range(60):
         record(side, str(number))
     for number in range(90):
-        lease = locks.acquire(
-            side.client, keys, "main", id=f"r{number}", owner=OWNER, counters=("users",), lease=30, budget=60
-        )
+        wanted = locks.LockRequest(name="main", id=f"r{number}", owner=OWNER, counters=("users",), lease=30, budget=60)
+        lease = locks.acquire(store, wanted)
         lease.release(Event("info", "run", "finished"))
-    assert 10 <= side.raw.xlen(keys.events) <= 110
+    assert 10 <= side.raw.xlen(store.keys.events) <= 110
     assert logged(side)[-1] == ("debug", "lock", "released")
 
 
@@ -127,7 +127,7 @@ def test_what_is_wanted_of_it(side: Side) -> None:
     record(side, "c", "d", level="warning")
 
     def found(**wanted: object) -> list[str]:
-        result = event_log.find(side.client, side.keys, Wanted(**wanted))  # type: ignore[arg-type]
+        result = event_log.find(side.store, Wanted(**wanted))  # type: ignore[arg-type]
         return [each.message for each in result.events]
 
     assert found() == ["a", "b", "c", "d"]
@@ -142,16 +142,16 @@ def test_only_of_late(side: Side) -> None:
     """`since` counts by the server's clock, which stamps the events."""
     record(side, "new")
     side.raw.xadd(Keys("other").events, {"level": "info"})
-    assert [each.message for each in event_log.find(side.client, side.keys, Wanted(since=60)).events] == ["new"]
+    assert [each.message for each in event_log.find(side.store, Wanted(since=60)).events] == ["new"]
     end = time.monotonic() + 5
-    while event_log.find(side.client, side.keys, Wanted(since=0.05)).events:
+    while event_log.find(side.store, Wanted(since=0.05)).events:
         assert time.monotonic() < end
 
 
 def test_following(side: Side) -> None:
     """The newest few come first, then each as it is written: none twice, none left out, none that is not wanted."""
     record(side, *map(str, range(30)))
-    seen = event_log.follow(side.client, side.keys, Wanted(level=Level.INFO))
+    seen = event_log.follow(side.store, Wanted(level=Level.INFO))
     assert [next(seen).message for _ in range(event_log.FOLLOWED)] == [str(number) for number in range(20, 30)]
     other = Side(side.url, side.raw)
 
@@ -168,7 +168,7 @@ def test_following(side: Side) -> None:
 
 def test_following_an_empty_log(side: Side) -> None:
     """It waits for the first."""
-    seen = event_log.follow(side.client, side.keys, Wanted())
+    seen = event_log.follow(side.store, Wanted())
     other = Side(side.url, side.raw)
     writer = threading.Timer(0.3, lambda: record(other, "first"))
     writer.start()
@@ -183,7 +183,7 @@ def test_following_a_server_that_goes_away_ends(make_valkey: MakeValkey) -> None
         server = make_valkey()
         side = Side(server.url, server.client())
         record(side, "first")
-        seen = event_log.follow(side.client, side.keys, Wanted())
+        seen = event_log.follow(side.store, Wanted())
         assert next(seen).message == "first"
         getattr(server, end)()
         began = time.monotonic()
@@ -196,7 +196,7 @@ def test_following_a_server_that_goes_away_ends(make_valkey: MakeValkey) -> None
 def test_odd_entries_are_shown_as_they_are(side: Side) -> None:
     """What somebody else has put there breaks nothing: missing words are empty, bytes that are no text are escaped."""
     side.raw.xadd(side.keys.events, {"level": b"\xff", "counter": "a\nb\n", "surplus": "x"})
-    (event,) = event_log.read(side.client, side.keys)
+    (event,) = event_log.read(side.store)
     assert (event.level, event.category, event.counters) == ("\\xff", "", ("a", "b", ""))
 
 
@@ -204,4 +204,4 @@ def test_a_key_that_is_no_log_is_one_clear_error(side: Side) -> None:
     """Somebody else's key of that name."""
     side.raw.set(side.keys.events, "x")
     with pytest.raises(RedisError, match=r"DEL 'countercache:{site}:events'"):
-        event_log.read(side.client, side.keys)
+        event_log.read(side.store)

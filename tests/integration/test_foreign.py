@@ -55,7 +55,7 @@ def web(valkey: Valkey, raw: redis.Redis) -> Iterator[stack.Locks]:
 
 def found(side: Side, *patterns: str) -> dict[bytes, ForeignLock]:
     """The locks of the web stack by their keys."""
-    result = scan.survey(side.client, side.keys, patterns)
+    result = scan.survey(side.store, patterns)
     assert not result.notes
     return {lock.key: lock for lock in result.foreign}
 
@@ -69,7 +69,8 @@ def clear(
     dry_run: bool = False,
 ) -> ClearResult:
     """Clears as the command does, by `OWNER`."""
-    return scan.clear(side.client, side.keys, patterns, names, force=force, foreign=foreign, dry_run=dry_run, by=OWNER)
+    request = scan.ClearRequest(names, force=force, foreign=foreign, dry_run=dry_run)
+    return scan.clear(side.store, patterns, request, by=OWNER)
 
 
 # --- list
@@ -127,7 +128,7 @@ def test_nothing_is_touched(side: Side, valkey: Valkey, raw: redis.Redis, web: s
 def test_only_commands_that_read_are_used(side: Side, web: stack.Locks) -> None:
     """SCAN and never KEYS; the rest is looked at within a script that reads."""
     side.raw.config_resetstat()
-    scan.survey(side.client, side.keys, ())
+    scan.survey(side.store, ())
     read = "scan time hgetall pttl evalsha eval type object|idletime"
     looked = "strlen getrange hlen hkeys hstrlen hget llen zcard scard"
     connect = "client|no-touch client|setinfo config|resetstat info"
@@ -182,7 +183,7 @@ def test_a_glob_narrows_the_list_to_its_keys(side: Side) -> None:
         side.raw.set(key, TOKEN)
 
     def keys(glob: str | None, **options: bool) -> list[str]:
-        result = scan.survey(side.client, side.keys, (), glob=glob, **options)
+        result = scan.survey(side.store, (), glob=glob, **options)
         return [view.lock.name for view in result.locks] + [lock.key.decode() for lock in result.foreign]
 
     assert keys(None) == ["main", "other", "a:lock", "b:lock"]
@@ -208,7 +209,7 @@ def test_keys_that_may_not_be_read_are_counted(side: Side) -> None:
     side.raw.acl_setuser("narrow", enabled=True, nopass=True, keys=["mine:*"], commands=["+@all"])
     try:
         side.client.connection_pool.connection_kwargs |= {"username": "narrow", "password": "x"}
-        result = scan.survey(side.client, side.keys, ())
+        result = scan.survey(side.store, ())
     finally:
         side.raw.acl_deluser("narrow")
     assert [lock.key for lock in result.foreign] == [b"mine:lock"]
@@ -226,13 +227,13 @@ def test_what_is_searched_is_bounded(side: Side, monkeypatch: pytest.MonkeyPatch
     assert len(found(side)) == 60
     monkeypatch.setattr(scan, "_VAGUE", 10)
     monkeypatch.setattr(scan, "_CANDIDATES", 22)  # ours are among them
-    result = scan.survey(side.client, side.keys, ())
+    result = scan.survey(side.store, ())
     assert 28 <= len(result.foreign) <= 32
     assert [note.split("; ")[-1] for note in result.notes] == ["`--pattern` narrows the search"] * 2
     for number in range(3000):
         side.raw.set(f"page:{number}", "x")
     monkeypatch.setattr(scan, "_PATIENCE", 0.0)
-    result = scan.survey(side.client, side.keys, ())
+    result = scan.survey(side.store, ())
     assert "was stopped after 0 s" in result.notes[0]
     assert [view.lock.name for view in result.locks] == ["main", "other"]
 
@@ -407,13 +408,13 @@ def test_a_lock_that_changed_since_it_was_listed_is_left(kind: str, side: Side) 
     fill(side.raw, kind, "holder-1")
     (listed,) = (each.lock for each in clear(side, "x:lock", patterns=("x:*",)).foreign)
     fill(side.raw, kind, "holder-2")
-    result = scan.clear_listed(side.client, side.keys, listed, insisted=True, by=OWNER)
+    result = scan.clear_listed(side.store, listed, insisted=True, by=OWNER)
     assert not result.cleared
     assert "it has changed since it was listed" in result.why
     assert side.raw.exists("x:lock")
-    assert not event_log.read(side.client, side.keys)
+    assert not event_log.read(side.store)
     fill(side.raw, kind, "holder-1")
-    assert scan.clear_listed(side.client, side.keys, listed, insisted=True, by=OWNER).cleared
+    assert scan.clear_listed(side.store, listed, insisted=True, by=OWNER).cleared
     assert not side.raw.exists("x:lock")
 
 
@@ -422,7 +423,7 @@ def test_a_lock_of_another_type_by_now_is_left(side: Side) -> None:
     fill(side.raw, "string", "a")
     (listed,) = (each.lock for each in clear(side, "x:lock", patterns=("x:*",)).foreign)
     fill(side.raw, "hash", "a")
-    assert not scan.clear_listed(side.client, side.keys, listed, insisted=True, by=OWNER).cleared
+    assert not scan.clear_listed(side.store, listed, insisted=True, by=OWNER).cleared
 
 
 def test_a_lock_that_ended_since_it_was_listed_is_no_trouble(side: Side) -> None:
@@ -430,9 +431,9 @@ def test_a_lock_that_ended_since_it_was_listed_is_no_trouble(side: Side) -> None
     side.raw.set("a:lock", TOKEN)
     (listed,) = (each.lock for each in clear(side, "a:lock").foreign)
     side.raw.delete("a:lock")
-    result = scan.clear_listed(side.client, side.keys, listed, insisted=True, by=OWNER)
+    result = scan.clear_listed(side.store, listed, insisted=True, by=OWNER)
     assert (result.cleared, result.why) == (True, "it ended by itself meanwhile")
-    assert not event_log.read(side.client, side.keys)
+    assert not event_log.read(side.store)
 
 
 def test_what_cannot_be_compared_is_left(side: Side) -> None:
@@ -465,7 +466,7 @@ def test_every_clear_is_on_record(side: Side) -> None:
     side.acquire("main")
     side.raw.set(b"a\x1b:lock", TOKEN, px=60_000)
     clear(side, "main", r"a\x1b:lock", force=True, foreign=True)
-    own, other = event_log.read(side.client, side.keys, 2)
+    own, other = event_log.read(side.store, 2)
     for event, lock in ((own, "main"), (other, r"a\x1b:lock")):
         assert (event.level, event.category, event.action) == ("warning", "lock", "cleared")
         assert (event.lock, event.by) == (lock, "deploy@web-1")

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from countercache.store.redis_client import Keys
+from countercache.store.keys import Keys
 from tests.integration.redis_side import OWNER
 from tests.terminal import environment, run
 from tests.valkey import MakeValkey, Valkey

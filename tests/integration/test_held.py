@@ -10,7 +10,7 @@ import pytest
 from countercache.model.states import Cell, Reason
 from countercache.operate import acceptance
 from countercache.operate.doctor import stored_data
-from countercache.store import cell_store, event_log, redis_client
+from countercache.store import cell_store, event_log
 from countercache.store.cell_store import Hold, Publication
 from tests.integration.redis_side import Side, cell, failure, value
 from tests.valkey import Valkey
@@ -36,7 +36,7 @@ def put(side: Side, number: str, share: str = "0.5") -> cell_store.Written:
 
 def look(side: Side) -> Cell:
     """The cell as it is stored."""
-    return cell_store.read(side.client, side.keys, side.settings).cells[USERS]
+    return cell_store.read(side.store, side.settings).cells[USERS]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_value_that_moves_too_much_is_held_back(side: Side, before: str, after
         assert now.failure.reason is Reason.HELD
         assert now.failure.text.endswith(f"from £{before} to £{after}; accept it")
         assert now.failures == 0, "the circuit breaker has nothing to count"
-        assert [each.action for each in event_log.read(side.client, side.keys)].count("held") == 1
+        assert [each.action for each in event_log.read(side.store)].count("held") == 1
 
 
 def test_a_value_of_another_period_is_said_to_be_one(side: Side) -> None:
@@ -75,7 +75,7 @@ def test_doctor_names_the_command_that_accepts_it(side: Side) -> None:
     """To compute it again would hold it back again."""
     put(side, "100")
     put(side, "10")
-    (found,) = [each for each in stored_data.examine(side.client, side.settings) if "users: held" in each.seen]
+    (found,) = [each for each in stored_data.examine(side.store, side.settings) if "users: held" in each.seen]
     assert found.cure == "countercache accept users"
 
 
@@ -84,13 +84,13 @@ def test_an_operator_accepts_what_was_held_back(side: Side) -> None:
     put(side, "100")
     put(side, "10")
     for expected in ([USERS], []):
-        result = acceptance.accept(side.client, side.keys, side.settings, "users", by="ann@web", command="accept users")
+        result = acceptance.accept(side.store, side.settings, "users", by="ann@web", command="accept users")
         assert [each.cell for each in result.cells if each.accepted] == expected
         assert result.exit_code == 0
     now = look(side)
     assert (now.value, now.failure, now.display) == (Decimal(10), None, "£10")
     assert side.raw.get("total:users") == "10"
-    (event,) = [each for each in event_log.read(side.client, side.keys) if each.action == "accepted"]
+    (event,) = [each for each in event_log.read(side.store) if each.action == "accepted"]
     assert (event.by, event.counters) == ("ann@web", ("users",))
 
 
@@ -107,16 +107,14 @@ def test_what_a_run_has_replaced_is_not_accepted(side: Side) -> None:
     """Another failure came, or another value was held back, since the operator looked: neither is overwritten."""
     put(side, "100")
     put(side, "10")
-    seen = cell_store.read(side.client, side.keys, side.settings)
+    seen = cell_store.read(side.store, side.settings)
     lease = side.acquire()
     cell_store.write(lease, [failure(USERS)], done=["users"])
     fence = seen.cells[USERS].fence
-    answer = redis_client.run(
-        side.client, "accept", (side.keys.cell(USERS), side.keys.events), fence, "users", "ann", "", "", 1000
-    )
+    answer = side.store.run("accept", (side.keys.cell(USERS), side.keys.events), fence, "users", "ann", "", "", 1000)
     assert answer == "changed"
     assert look(side).value == 100
-    result = acceptance.accept(side.client, side.keys, side.settings, "users", by="ann", command="")
+    result = acceptance.accept(side.store, side.settings, "users", by="ann", command="")
     assert result.cells == ()
 
 

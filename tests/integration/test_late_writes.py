@@ -36,7 +36,7 @@ def test_a_run_whose_lock_has_ended_may_still_say_why(side: Side) -> None:
         ).refused
         == ()
     )
-    found = cell_store.read(side.client, side.keys, side.settings)
+    found = cell_store.read(side.store, side.settings)
     assert found.cells[USERS].failure == Failure(Reason.SQL, "not done in time")
     assert found.cells[USERS].value == 5
     assert set(found.attempts) == {"each"}  # began by the first run, which did not end it
@@ -50,7 +50,7 @@ def test_a_late_failure_may_be_told_twice(side: Side) -> None:
     side.expire()
     for _ in range(2):
         assert cell_store.write(lease, [failure(USERS)], done=["users"]).refused == ()
-    assert cell_store.read(side.client, side.keys, side.settings).cells[USERS].failures == 1
+    assert cell_store.read(side.store, side.settings).cells[USERS].failures == 1
 
 
 def test_a_failure_without_the_lock_does_not_touch_what_others_began(side: Side) -> None:
@@ -60,9 +60,9 @@ def test_a_failure_without_the_lock_does_not_touch_what_others_began(side: Side)
     side.acquire(counters=("users",))
     assert cell_store.write(late, [failure(USERS), failure(cell("debt"))], done=["users", "debt"]).refused == (USERS,)
     assert (side.states()[USERS], side.states()[cell("debt")]) == ("calculating", "error")
-    locks.clear(side.client, side.keys, (), force=True, by=OWNER)
+    locks.clear(side.store, (), force=True, by=OWNER)
     cleared = side.acquire(counters=("users", "debt"))
-    locks.clear(side.client, side.keys, (), force=True, by=OWNER)
+    locks.clear(side.store, (), force=True, by=OWNER)
     with pytest.raises(LockLost):
         cell_store.write(cleared, [failure(USERS), failure(cell("debt"))])
-    assert cell_store.read(side.client, side.keys, side.settings).attempts["users"].reason is Reason.CLEARED
+    assert cell_store.read(side.store, side.settings).attempts["users"].reason is Reason.CLEARED

@@ -259,7 +259,7 @@ class Model(RuleBasedStateMachine):
     def list_them(self) -> dict[str, LockView]:
         """An operator looks at the locks, and may act on what was seen much later."""
         before = self.look()
-        found = locks.list_locks(self.side.client, self.side.keys).locks
+        found = locks.list_locks(self.side.store).locks
         self.unchanged(before)
         return {view.lock.name: view for view in found}
 
@@ -270,7 +270,7 @@ class Model(RuleBasedStateMachine):
         if view is None:
             return
         before = self.look()
-        result = locks.clear_listed(self.side.client, self.side.keys, view, force=force, by=OWNER)
+        result = locks.clear_listed(self.side.store, view, force=force, by=OWNER)
         if not force or self.holder(before, name) != view.lock.id:
             self.unchanged(before)
             assert not result.cleared or "ended by itself" in result.why

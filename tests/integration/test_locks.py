@@ -22,8 +22,9 @@ from countercache.model.results import RecoverResult
 from countercache.model.states import Owner, Progress, Reason, Verdict
 from countercache.render import documents, plain
 from countercache.store import event_log
+from countercache.store.keys import Keys
 from countercache.store.lock_owner import this_owner
-from countercache.store.redis_client import Keys
+from countercache.store.redis_client import Store
 from tests.integration.redis_side import OWNER, Side, commands_beyond
 from tests.valkey import MakeValkey, Valkey
 
@@ -49,7 +50,7 @@ def pttl(side: Side, name: str = "main") -> int:
 
 def actions(side: Side) -> list[str]:
     """What was done to locks, oldest first."""
-    return [event.action for event in event_log.read(side.client, side.keys, 100) if event.category == "lock"]
+    return [event.action for event in event_log.read(side.store, 100) if event.category == "lock"]
 
 
 # --- acquire
@@ -220,10 +221,10 @@ def test_a_key_that_is_no_lock_is_not_overwritten(side: Side) -> None:
     side.raw.set(side.keys.lock("main"), "surprise")
     with pytest.raises(LockHeld, match="held by somebody unknown"):
         side.acquire()
-    (view,) = locks.list_locks(side.client, side.keys).locks
+    (view,) = locks.list_locks(side.store).locks
     assert (view.verdict, view.lock.id) == (Verdict.NO_TTL, "")
-    assert locks.clear(side.client, side.keys, (), force=False, by=OWNER).exit_code == 3
-    assert locks.clear(side.client, side.keys, ("main",), force=True, by=OWNER).exit_code == 0
+    assert locks.clear(side.store, (), force=False, by=OWNER).exit_code == 3
+    assert locks.clear(side.store, ("main",), force=True, by=OWNER).exit_code == 0
     side.acquire()
 
 
@@ -236,10 +237,10 @@ def test_renewing_extends_the_lease_and_shows_progress(side: Side) -> None:
     side.raw.pexpire(side.keys.lock("main"), 1000)
     lease.renew(Progress("adding", 120, 400))
     assert pttl(side) > 29_000
-    (view,) = locks.list_locks(side.client, side.keys).locks
+    (view,) = locks.list_locks(side.store).locks
     assert view.lock.progress == Progress("adding", 120, 400)
     lease.renew(Progress("storing", 7))
-    (view,) = locks.list_locks(side.client, side.keys).locks
+    (view,) = locks.list_locks(side.store).locks
     assert view.lock.progress == Progress("storing", 7, None)
 
 
@@ -325,7 +326,7 @@ def test_listing_changes_nothing_and_never_uses_keys(side: Side) -> None:
         side.raw.set(f"decoy:{decoy}", 1)
     before = {key: side.raw.dump(key) for key in side.raw.keys("countercache:*")}
     side.raw.config_resetstat()
-    found = locks.list_locks(side.client, side.keys).locks
+    found = locks.list_locks(side.store).locks
     beyond = commands_beyond("scan hgetall pttl time config|resetstat info", side.raw)
     assert [view.lock.name for view in found] == ["archive", "main", "odd *[name]"]
     assert not beyond
@@ -334,12 +335,13 @@ def test_listing_changes_nothing_and_never_uses_keys(side: Side) -> None:
 
 def test_a_namespace_is_no_pattern(valkey: Valkey) -> None:
     """A namespace with the characters of a pattern lists its own locks and no other's."""
-    keys = [Keys(namespace) for namespace in ("a*", "ab", "[ab]", "a", r"a\*")]
     side = Side(valkey.url, valkey.client())
-    for each in keys:
-        locks.acquire(side.client, each, "main", id="x", owner=OWNER, counters=(), lease=9, budget=9)
-    for each in keys:
-        assert [view.lock.key for view in locks.list_locks(side.client, each).locks] == [each.lock("main")]
+    stores = [Store(side.client, Keys(namespace)) for namespace in ("a*", "ab", "[ab]", "a", r"a\*")]
+    wanted = locks.LockRequest(name="main", id="x", owner=OWNER, counters=(), lease=9, budget=9)
+    for store in stores:
+        locks.acquire(store, wanted)
+    for store in stores:
+        assert [view.lock.key for view in locks.list_locks(store).locks] == [store.keys.lock("main")]
     side.client.close()
 
 
@@ -351,11 +353,11 @@ def test_hostile_bytes_in_a_lock_are_shown(side: Side) -> None:
         key, mapping={"user": b"\xff\x1b[31m", "counters": b"\xff{", "fence": "9" * 5000, "pid": "x", "total": "-"}
     )
     side.raw.hset(side.keys.lock("b\n[red]"), mapping={"id": b"\xfe"})
-    odd, main = locks.list_locks(side.client, side.keys).locks
+    odd, main = locks.list_locks(side.store).locks
     assert main.lock.owner.user == "\\xff\x1b[31m"
     assert (main.lock.counters, main.lock.fence, main.lock.owner.pid) == ((), 0, 0)
     assert (odd.lock.name, odd.lock.ttl, odd.verdict) == ("b\n[red]", None, Verdict.NO_TTL)
-    assert locks.clear(side.client, side.keys, (), force=True, by=OWNER).exit_code == 0
+    assert locks.clear(side.store, (), force=True, by=OWNER).exit_code == 0
 
 
 def test_megabytes_in_a_lock_are_cut(side: Side) -> None:
@@ -364,8 +366,8 @@ def test_megabytes_in_a_lock_are_cut(side: Side) -> None:
     long = "x" * 1_000_000
     side.raw.hset(side.keys.lock("main"), mapping=dict.fromkeys((*Owner.__struct_fields__, "id", "phase"), long))
     side.raw.hset(side.keys.lock("main"), "counters", f'["{long}"]')
-    listed = locks.list_locks(side.client, side.keys)
-    cleared = locks.clear(side.client, side.keys, (), force=True, by=OWNER)
+    listed = locks.list_locks(side.store)
+    cleared = locks.clear(side.store, (), force=True, by=OWNER)
     assert cleared.exit_code == 0
     for result in (listed, cleared, RecoverResult(cleared.locks, (), None)):
         assert len(documents.encode(documents.document(result), indent=False)) < 25_000
@@ -389,7 +391,7 @@ def test_a_dead_lock_is_cleared_and_a_live_one_left(side: Side, dead: Owner) -> 
     side.acquire("gone", owner=dead)
     side.acquire("here", owner=this_owner("countercache warmup"))
     side.acquire("away", owner=OWNER)
-    result = locks.clear(side.client, side.keys, (), force=False, by=OWNER)
+    result = locks.clear(side.store, (), force=False, by=OWNER)
     assert [(lock.lock.name, lock.verdict, lock.cleared) for lock in result.locks] == [
         ("away", Verdict.UNKNOWN, False),
         ("gone", Verdict.DEAD, True),
@@ -400,24 +402,24 @@ def test_a_dead_lock_is_cleared_and_a_live_one_left(side: Side, dead: Owner) -> 
     assert "deploy@web-1 (pid 4711)" in away.why
     assert "locks clear away --force" in away.why
     assert f"pid {os.getpid()}" in here.why
-    assert {view.lock.name for view in locks.list_locks(side.client, side.keys).locks} == {"away", "here"}
+    assert {view.lock.name for view in locks.list_locks(side.store).locks} == {"away", "here"}
 
 
 def test_force_clears_by_name_or_id(side: Side) -> None:
     """Only what was named, whatever its life; a name that is not there is told."""
     for name in ("a", "b", "c"):
         side.acquire(name, id=f"id-{name}")
-    result = locks.clear(side.client, side.keys, ("a", "id-b", "zzz"), force=True, by=OWNER)
+    result = locks.clear(side.store, ("a", "id-b", "zzz"), force=True, by=OWNER)
     assert [lock.lock.name for lock in result.locks if lock.cleared] == ["a", "b"]
     assert result.unknown == ("zzz",)
     assert result.exit_code == 3
-    assert [view.lock.name for view in locks.list_locks(side.client, side.keys).locks] == ["c"]
+    assert [view.lock.name for view in locks.list_locks(side.store).locks] == ["c"]
 
 
 def test_the_holder_of_a_cleared_lock_is_told(side: Side) -> None:
     """Its next renewal ends it as `cleared`, also when another run has taken the lock meanwhile; its cells say so."""
     lease = side.acquire(counters=("debt",))
-    locks.clear(side.client, side.keys, (), force=True, by=OWNER)
+    locks.clear(side.store, (), force=True, by=OWNER)
     assert side.raw.hget(side.keys.began, "debt") == f"{lease.fence} cleared"
     side.acquire("main", counters=("users",))
     with pytest.raises(LockLost) as caught:
@@ -430,8 +432,8 @@ def test_the_holder_of_a_cleared_lock_is_told(side: Side) -> None:
 def test_a_clear_is_on_record(side: Side) -> None:
     """The event says who cleared whose lock and what was known of it."""
     side.acquire(id="run-a")
-    locks.clear(side.client, side.keys, (), force=True, by=msgspec.structs.replace(OWNER, user="ops", host="bastion"))
-    event = event_log.read(side.client, side.keys, 1)[0]
+    locks.clear(side.store, (), force=True, by=msgspec.structs.replace(OWNER, user="ops", host="bastion"))
+    event = event_log.read(side.store, 1)[0]
     assert (event.level, event.category, event.action) == ("warning", "lock", "cleared")
     assert (event.lock, event.run, event.by) == ("main", "run-a", "ops@bastion")
     assert "deploy@web-1 (pid 4711)" in event.message
@@ -440,10 +442,10 @@ def test_a_clear_is_on_record(side: Side) -> None:
 def test_a_lock_that_changed_hands_since_it_was_listed_is_left(side: Side) -> None:
     """Compare-and-delete: the decision was about the lock that was seen, not about its successor."""
     side.acquire(id="run-a")
-    (listed,) = locks.list_locks(side.client, side.keys).locks
+    (listed,) = locks.list_locks(side.store).locks
     side.expire()
     side.acquire(id="run-b")
-    result = locks.clear_listed(side.client, side.keys, listed, force=True, by=OWNER)
+    result = locks.clear_listed(side.store, listed, force=True, by=OWNER)
     assert not result.cleared
     assert "another run has taken it meanwhile" in result.why
     assert hash_of(side)["id"] == "run-b"
@@ -452,8 +454,8 @@ def test_a_lock_that_changed_hands_since_it_was_listed_is_left(side: Side) -> No
 def test_a_lock_that_ended_since_it_was_listed_is_no_trouble(side: Side) -> None:
     """There is nothing left to clear, which is what was asked for."""
     side.acquire(id="run-a")
-    (listed,) = locks.list_locks(side.client, side.keys).locks
+    (listed,) = locks.list_locks(side.store).locks
     side.expire()
-    result = locks.clear_listed(side.client, side.keys, listed, force=True, by=OWNER)
+    result = locks.clear_listed(side.store, listed, force=True, by=OWNER)
     assert (result.cleared, result.why) == (True, "it ended by itself meanwhile")
     assert actions(side) == ["acquired"]

@@ -13,7 +13,7 @@ from countercache.operate import pruning
 from countercache.settings import PublishSettings
 from countercache.store import cell_store, event_log
 from countercache.store.cell_store import Publication
-from countercache.store.redis_client import member
+from countercache.store.keys import member
 from tests.integration.redis_side import Side, cell, failure, settings_for, value
 from tests.valkey import Valkey
 
@@ -49,7 +49,7 @@ def everything(side: Side) -> dict[str, object]:
 
 def run(side: Side, *, dry_run: bool = False) -> PruneResult:
     """Prune, as an operator."""
-    return pruning.prune(side.client, side.keys, side.settings, by="ops@bastion", dry_run=dry_run)
+    return pruning.prune(side.store, side.settings, by="ops@bastion", dry_run=dry_run)
 
 
 def test_what_is_gone_from_the_configuration_goes(side: Side) -> None:
@@ -72,7 +72,7 @@ def test_it_is_on_record(side: Side) -> None:
     """One event: who, how much, and of which counters; none of a second one, which finds nothing."""
     run(side)
     run(side)
-    (event,) = [event for event in event_log.read(side.client, side.keys) if event.action == "pruned"]
+    (event,) = [event for event in event_log.read(side.store) if event.action == "pruned"]
     assert (event.level, event.category, event.by) == ("info", "counter", "ops@bastion")
     assert event.counters == ("debt", "gone")
     assert event.message == "3 cells and 3 published keys that are no longer configured"

@@ -15,7 +15,7 @@ from countercache.model.states import CellId, Computed, Coverage, Owner, Progres
 from countercache.settings import CounterSettings, DatabaseSettings, RedisSettings, Settings, SourceSettings
 from countercache.store import cell_store
 from countercache.store.cell_store import Publication
-from countercache.store.redis_client import Keys, open_redis
+from countercache.store.redis_client import open_store
 from tests.valkey import Valkey
 
 OWNER = Owner("web-1", "boot", 4711, "99", "deploy", "countercache warmup", "0.1.0")
@@ -75,37 +75,38 @@ def entries(count: int) -> list[Publication]:
 def test_a_run_asks_as_often_as_it_must(valkey: Valkey, turns: Turns) -> None:
     """Acquire, renew and release are one round trip each, publishing one for 1,000 cells, reading all states two."""
     settings = settings_for(valkey)
-    client, keys = open_redis(settings), Keys("site")
+    store = open_store(settings)
     options: dict[str, Any] = {"owner": OWNER, "counters": ("debt",), "lease": 30.0, "budget": 900.0}
-    first = locks.acquire(client, keys, "main", id="first", **options)
+    first = locks.acquire(store, locks.LockRequest(name="main", id="first", **options))
     first.renew(Progress("reading"))
     cell_store.write(first, entries(1), ["debt"])
     first.release()
     turns.count()  # by now the server knows the scripts, as it does after the first run
 
-    lease = locks.acquire(client, keys, "main", id="second", **options)
+    lease = locks.acquire(store, locks.LockRequest(name="main", id="second", **options))
     assert turns.count() == 1
     lease.renew(Progress("reading", 5, 10))
     assert turns.count() == 1
     for cells, trips in ((1, 1), (1000, 1), (1001, 2), (2500, 3)):
         cell_store.write(lease, entries(cells), ["debt"])
         assert turns.count() == trips, cells
-    assert len(cell_store.status(client, keys, settings).cells) == 2500
+    assert len(cell_store.status(store, settings).cells) == 2500
     assert turns.count() == 2
     lease.release()
     assert turns.count() == 1
-    client.close()
+    store.client.close()
 
 
 def test_status_asks_three_times_at_most(
     valkey: Valkey, turns: Turns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole command, with what the driver says on connecting."""
-    client, keys = open_redis(settings_for(valkey)), Keys("site")
-    lease = locks.acquire(client, keys, "main", id="run", owner=OWNER, counters=("debt",), lease=30.0, budget=900.0)
+    store = open_store(settings_for(valkey))
+    wanted = locks.LockRequest(name="main", id="run", owner=OWNER, counters=("debt",), lease=30.0, budget=900.0)
+    lease = locks.acquire(store, wanted)
     cell_store.write(lease, entries(1500), ["debt"])
     lease.release()
-    client.close()
+    store.client.close()
     turns.count()
     config = tmp_path / "countercache.toml"
     config.write_text(f"""

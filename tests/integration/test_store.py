@@ -17,8 +17,8 @@ from countercache.model.states import CellId, Computed, Coverage, Failure, Progr
 from countercache.render import text
 from countercache.store import cell_store, event_log
 from countercache.store.cell_store import Publication
+from countercache.store.keys import Keys, cell_of, member
 from countercache.store.publishing import Published
-from countercache.store.redis_client import Keys, cell_of, member
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
 from tests.valkey import Valkey
 
@@ -56,7 +56,7 @@ def test_a_value_and_all_that_belongs_to_it(side: Side) -> None:
     )
     entry = Publication(computed, "£126.8B", fresh_for=60, published=PLAIN)
     assert cell_store.write(lease, [entry], done=["users"]).refused == ()
-    found = cell_store.read(side.client, side.keys, side.settings).cells[USERS]
+    found = cell_store.read(side.store, side.settings).cells[USERS]
     assert (found.value, found.previous, found.change) == (computed.value, computed.previous, computed.change)
     assert found.points
     assert (found.label, found.display, found.coverage) == ("2019/20", "£126.8B", Coverage(510, 560))
@@ -77,7 +77,7 @@ def test_a_number_is_kept_to_the_last_digit(side: Side, number: str) -> None:
     """Any decimal comes back equal, and is stored without an exponent."""
     cell_store.write(side.acquire(), [value(USERS, number)])
     assert "E" not in stored(side)["value"]
-    assert cell_store.read(side.client, side.keys, side.settings).cells[USERS].value == Decimal(number)
+    assert cell_store.read(side.store, side.settings).cells[USERS].value == Decimal(number)
 
 
 def test_a_published_key_may_stay(side: Side) -> None:
@@ -96,7 +96,7 @@ def test_a_failure_stays_beside_the_last_value(side: Side) -> None:
         side.expire()
         lease = side.acquire()
         cell_store.write(lease, [failure(USERS, f"attempt {row}")], backoff=Backoff(1, (60.0, 120.0)))
-        found = cell_store.read(side.client, side.keys, side.settings).cells[USERS]
+        found = cell_store.read(side.store, side.settings).cells[USERS]
         assert found.failure == Failure(Reason.SQL, f"attempt {row}")
         assert (found.failures, found.fence, found.run) == (row, lease.fence, lease.id)
         assert found.failed_at == pytest.approx(time.time(), abs=5)
@@ -124,7 +124,7 @@ def test_a_change_without_a_unit_is_in_percent(side: Side) -> None:
     compared = Computed(USERS, "", Decimal(1), previous=Decimal(2), change=Decimal(-50))
     cell_store.write(side.acquire(), [Publication(compared)])
     assert "change_unit" not in stored(side)
-    found = cell_store.read(side.client, side.keys, side.settings).cells[USERS]
+    found = cell_store.read(side.store, side.settings).cells[USERS]
     assert (found.change, found.points) == (Decimal(-50), False)
 
 
@@ -137,7 +137,7 @@ def test_the_same_write_again_changes_nothing(side: Side) -> None:
     assert cell_store.write(lease, entries, done=["users"]).refused == ()
     assert [stored(side), stored(side, cell("debt"))] == before
     assert before[1]["failures"] == "1"
-    assert [event.category for event in event_log.read(side.client, side.keys, 10)].count("counter") == 1
+    assert [event.category for event in event_log.read(side.store, 10)].count("counter") == 1
 
 
 def test_what_a_run_has_stored_it_does_not_fail_later(side: Side) -> None:
@@ -173,7 +173,7 @@ def test_a_run_without_its_lock_writes_nothing(side: Side, how: str) -> None:
     """Promise B: whatever became of the lock, the late write is refused as a whole and says why."""
     lease = side.acquire()
     if how == "cleared":
-        locks.clear(side.client, side.keys, (), force=True, by=OWNER)
+        locks.clear(side.store, (), force=True, by=OWNER)
     elif how == "released":
         lease.release()
     elif how == "flushed":
@@ -195,7 +195,7 @@ def test_nothing_is_written_after_the_deadline(side: Side) -> None:
     lease = side.acquire(budget=0.05)
     side.raw.persist(side.keys.lock("main"))
     end = time.monotonic() + 5
-    while cell_store.status(side.client, side.keys, side.settings).runs and time.monotonic() < end:
+    while cell_store.status(side.store, side.settings).runs and time.monotonic() < end:
         pass
     with pytest.raises(LockLost):
         while time.monotonic() < end:
@@ -239,12 +239,12 @@ def test_a_run_that_did_not_end_shows_why(side: Side, end: str, reason: Reason) 
     lease = side.acquire(counters=("users", "debt"))
     cell_store.write(lease, [value(cell("debt"), "7")])
     if end == "cleared":
-        locks.clear(side.client, side.keys, (), force=True, by=OWNER)
+        locks.clear(side.store, (), force=True, by=OWNER)
     else:
         side.expire()
         if end == "lost":
             lease.mark(Reason.LOCK_LOST)
-    view = next(v for v in cell_store.status(side.client, side.keys, side.settings, ["users"]).cells)
+    view = next(v for v in cell_store.status(side.store, side.settings, ["users"]).cells)
     assert (view.state, view.failure and view.failure.reason) == ("error", reason)
     assert view.cell is not None
     assert view.cell.value == 5
@@ -281,7 +281,7 @@ def test_status_shows_runs_and_ages(side: Side) -> None:
     lease = side.acquire(budget=900)
     cell_store.write(lease, [value(cell("debt"))])
     lease.renew(Progress("adding", 120, 400))
-    found = cell_store.status(side.client, side.keys, side.settings, ["debt"])
+    found = cell_store.status(side.store, side.settings, ["debt"])
     (run,) = found.runs
     assert (run.lock, run.progress) == ("main", Progress("adding", 120, 400))
     assert 0 <= run.elapsed < 5
@@ -300,14 +300,14 @@ def test_coverage_is_by_period_where_there_are_periods(side: Side, period: str |
     cells = [CellId("debt", "all", each) for each in ("latest", "all")]
     found = [Computed(id_, id_.period, Decimal(1), coverage=Coverage(8, 12)) for id_ in cells]
     cell_store.write(side.acquire(), [Publication(each) for each in found])
-    assert [text.remarks(view) for view in cell_store.status(side.client, side.keys, settings, ["debt"]).cells] == shown
+    assert [text.remarks(view) for view in cell_store.status(side.store, settings, ["debt"]).cells] == shown
 
 
 def test_failures_are_in_the_log(side: Side) -> None:
     """One event for a counter that failed, with its first message, however many cells it has."""
     lease = side.acquire()
     cell_store.write(lease, [failure(cell("debt", str(n)), f"bad {n}") for n in range(5)])
-    (event,) = [event for event in event_log.read(side.client, side.keys, 10) if event.category == "counter"]
+    (event,) = [event for event in event_log.read(side.store, 10) if event.category == "counter"]
     assert (event.level, event.action, event.counters, event.lock, event.run) == (
         "error",
         "failed",
@@ -339,7 +339,7 @@ def test_no_two_cells_share_a_key(side: Side) -> None:
     assert len({keys.cell(id_) for id_ in ids}) == len(ids)
     assert [cell_of(member(id_)) for id_ in ids] == ids
     cell_store.write(side.acquire(), [value(id_) for id_ in ids])
-    assert cell_store.read(side.client, side.keys, side.settings).known == frozenset(ids)
+    assert cell_store.read(side.store, side.settings).known == frozenset(ids)
 
 
 def test_keys_of_a_namespace_share_one_hash_tag() -> None:
@@ -366,7 +366,7 @@ def test_odd_data_is_an_error_of_its_cell(side: Side) -> None:
     side.raw.hset(side.keys.cell(cell("debt")), mapping={"reason": "from a later version", "error": "€"})
     side.raw.sadd(side.keys.index, b"\xff:x", "no cell")
     side.raw.hset(side.keys.began, "debt", b"x\xff lock lost")
-    views = {view.id: view for view in cell_store.status(side.client, side.keys, side.settings).cells}
+    views = {view.id: view for view in cell_store.status(side.store, side.settings).cells}
     odd = views[USERS]
     assert odd.state == "error"
     assert odd.failure is not None
@@ -385,7 +385,7 @@ def test_an_absurd_number_is_none(side: Side, number: str) -> None:
     """Neither a megabyte of digits nor what would be one when it is written out is shown as a value."""
     cell_store.write(side.acquire(), [value(USERS)])
     side.raw.hset(side.keys.cell(USERS), mapping={"value": number, "previous": number, "change": number})
-    view = cell_store.read(side.client, side.keys, side.settings).view(USERS, "Users")
+    view = cell_store.read(side.store, side.settings).view(USERS, "Users")
     assert view.failure is not None
     assert "no number" in view.failure.text
     assert view.cell is not None
@@ -397,7 +397,7 @@ def test_megabytes_in_a_cell_are_cut(side: Side) -> None:
     cell_store.write(side.acquire(), [value(USERS)])
     names = ("label", "display", "run", "error", "reason")
     side.raw.hset(side.keys.cell(USERS), mapping=dict.fromkeys(names, "x" * 1_000_000))
-    view = cell_store.read(side.client, side.keys, side.settings).view(USERS, "Users")
+    view = cell_store.read(side.store, side.settings).view(USERS, "Users")
     assert len(msgspec.json.encode(view)) < 20_000
 
 
@@ -420,7 +420,7 @@ def test_a_thousand_cells_a_round_trip(side: Side) -> None:
     side.raw.config_resetstat()
     cell_store.write(lease, [value(cell("each", f"{n:04}"), str(n)) for n in range(2500)], done=["each"])
     assert commands(side)["evalsha"] == 3
-    found = cell_store.read(side.client, side.keys, side.settings, ["each"])
+    found = cell_store.read(side.store, side.settings, ["each"])
     assert [found.cells[id_].value for id_ in found.ids] == list(range(2500))
     assert "each" not in found.attempts
 
@@ -441,7 +441,7 @@ def test_ten_thousand_cells_are_read_at_once(side: Side) -> None:
     sys.settrace(None)  # that of the coverage, which would be measured too
     for _ in range(3):
         before = time.process_time()
-        found = cell_store.status(side.client, side.keys, side.settings, ["each"]).cells
+        found = cell_store.status(side.store, side.settings, ["each"]).cells
         times.append(time.process_time() - before)
         assert len(found) == 10_000
     sys.settrace(tracer)

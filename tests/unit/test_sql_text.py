@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from countercache.compute.plan import Group, Plan, make_plan
+from countercache.compute.plan import Group, KnownFields, Plan, make_plan
 from countercache.databases import lookup_queries
 from countercache.databases.dialect import Dialect
 from countercache.databases.engine import Engine
@@ -122,7 +122,7 @@ GROUPS = {
 def plan(facts: Facts, *counters: str) -> Plan:
     """The plan of some counters over a source."""
     settings = Settings(sources={"figures": facts.settings}, groups=GROUPS, counters=COUNTERS)
-    made = make_plan(settings, "figures", counters, list(facts.fields), complete=True)
+    made = make_plan(settings, "figures", counters, KnownFields(list(facts.fields)))
     assert not made.failures
     return made
 

@@ -35,14 +35,16 @@ def examine(
     in_redis: list[Finding] = []
 
     def meanwhile() -> None:
-        from countercache.operate.doctor import redis_server, schedule, stored_data  # noqa: PLC0415 - the workers are forked without redis-py
+        # Not before: the workers are forked without redis-py.
+        from countercache.operate.doctor import redis_server, schedule, stored_data  # noqa: PLC0415
+        from countercache.store import cell_store  # noqa: PLC0415
 
-        client, seen = redis_server.examine(settings, commands)
+        store, seen = redis_server.examine(settings, commands)
         in_redis.extend(seen)
-        if client is not None:
-            in_redis.extend(stored_data.examine(client, settings, commands))
+        if store is not None:
+            in_redis.extend(stored_data.examine(store, settings, commands))
             with suppress(RedisError):  # which has been said
-                scheduled.extend(schedule.examine(stored_data.read(client, settings), settings, environ))
+                scheduled.extend(schedule.examine(cell_store.read(store, settings), settings, environ))
 
     heard = ask(settings, every_database(settings), DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
     databases = [finding for name, reports in heard.items() for finding in _database(name, reports, commands)]

@@ -21,8 +21,9 @@ from countercache.model.results import Finding, Health
 from countercache.model.states import configured_cells
 from countercache.model.suggested_commands import NO_OPTIONS, Commands
 from countercache.settings import EMBEDDED, Settings
+from countercache.store.keys import Keys
 from countercache.store.publishing import keys_of
-from countercache.store.redis_client import Keys, converse, location, open_redis, redis_cli, wrapped
+from countercache.store.redis_client import Store, converse, location, open_store, redis_cli, wrapped
 
 AREA = "redis"
 _OLDEST = 5
@@ -31,10 +32,11 @@ _OLDEST = 5
 _EVICTS = "when it is full it drops keys: a lock, and two runs compute at once; a value, and the site has none"
 
 
-def examine(settings: Settings, commands: Commands = NO_OPTIONS) -> tuple[redis.Redis | None, list[Finding]]:
-    """What is seen of the server, and a client of it unless it cannot be used at all."""
+def examine(settings: Settings, commands: Commands = NO_OPTIONS) -> tuple[Store | None, list[Finding]]:
+    """What is seen of the server, and what it keeps unless it cannot be used at all."""
     try:
-        client = open_redis(settings)
+        store = open_store(settings)
+        client = store.client
         converse(client)
     except CountercacheError as error:
         why = "without it no lock can be taken, nothing is stored, and the site reads nothing"
@@ -50,7 +52,7 @@ def examine(settings: Settings, commands: Commands = NO_OPTIONS) -> tuple[redis.
     except RedisError as error:
         why = "version, role, memory and persistence could not be looked at"
         found.append(Finding(AREA, "state", Health.UNKNOWN, error.message, why, "allow its user INFO"))
-    return client, [*found, _clock(client), _rights(client, settings, commands)]
+    return store, [*found, _clock(client), _rights(client, settings, commands)]
 
 
 def _clock(client: redis.Redis) -> Finding:

@@ -8,7 +8,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
-import redis
 
 from countercache import locks
 from countercache.errors import RedisError
@@ -20,7 +19,7 @@ from countercache.model.wording import count
 from countercache.settings import PublishSettings, Settings
 from countercache.store import cell_store, event_log
 from countercache.store.publishing import keys_of
-from countercache.store.redis_client import Keys, wrapped
+from countercache.store.redis_client import Store
 
 LOG, LOCKS, CELLS, PUBLISHED = "events", "locks", "cells", "published keys"
 
@@ -29,33 +28,27 @@ _SHOWN = 5
 _A_READ = 500
 
 
-def examine(client: redis.Redis, settings: Settings, commands: Commands = NO_OPTIONS) -> Iterator[Finding]:
+def examine(store: Store, settings: Settings, commands: Commands = NO_OPTIONS) -> Iterator[Finding]:
     """What is seen of locks, cells and the plain keys. What Redis refuses is said so, and the rest looked at."""
-    keys = Keys(settings.namespace)
     try:
-        yield from _log(client, keys)
-        yield from _locks(locks.list_locks(client, keys).locks, commands)
-        seen = read(client, settings)
+        yield from _log(store)
+        yield from _locks(locks.list_locks(store).locks, commands)
+        seen = cell_store.read(store, settings)
         views = [seen.view(id_, id_.counter) for id_ in seen.ids]
         yield from _cells(views, commands)
         yield _orphans(seen.known, seen.ids, commands)
         if settings.publish:
-            yield from _published(client, settings.publish, views, seen.now, commands)
+            yield from _published(store, settings.publish, views, seen.now, commands)
     except RedisError as error:
         yield Finding(CELLS, "store", Health.UNKNOWN, error.message, "they could not be looked at", error.hint)
 
 
-def read(client: redis.Redis, settings: Settings) -> cell_store.Snapshot:
-    """What is stored of the configured cells."""
-    return cell_store.read(client, Keys(settings.namespace), settings)
-
-
-def _log(client: redis.Redis, keys: Keys) -> Iterator[Finding]:
-    with wrapped(client):
-        kind = str(client.type(keys.events))
+def _log(store: Store) -> Iterator[Finding]:
+    with store.wrapped():
+        kind = str(store.client.type(store.keys.events))
     if kind not in {"none", "stream"}:
         why = "runs go on, but nobody can look up what they did"
-        yield Finding(LOG, "key", Health.WRONG, event_log.not_a_log(keys), why, event_log.cure(client, keys))
+        yield Finding(LOG, "key", Health.WRONG, event_log.not_a_log(store), why, event_log.cure(store))
 
 
 def _locks(found: Sequence[LockView], commands: Commands) -> Iterator[Finding]:
@@ -135,7 +128,7 @@ def _orphans(known: Iterable[CellId], configured: Iterable[CellId], commands: Co
 
 
 def _published(
-    client: redis.Redis, settings: PublishSettings, views: Sequence[CellView], now: float, commands: Commands
+    store: Store, settings: PublishSettings, views: Sequence[CellView], now: float, commands: Commands
 ) -> Iterator[Finding]:
     """Whether the site reads what was computed."""
     expected: dict[str, list[Cell]] = {}
@@ -145,7 +138,7 @@ def _published(
                 expected.setdefault(key, []).append(view.cell)
     wrong: dict[str, list[tuple[str, str]]] = {}
     try:
-        for key, text, ttl in _values(client, list(expected)):
+        for key, text, ttl in _values(store, list(expected)):
             if problem := _problem(settings, expected[key], text, ttl, now):
                 wrong.setdefault(problem, []).append((key, expected[key][0].id.counter))
     except RedisError as error:
@@ -196,12 +189,12 @@ def _same(settings: PublishSettings, cell: Cell, text: str) -> bool:
         return False
 
 
-def _values(client: redis.Redis, keys: Sequence[str]) -> Iterator[tuple[str, str | None, int]]:
+def _values(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, str | None, int]]:
     """Each key with its text (`None`: there is no such key) and its PTTL."""
     for at in range(0, len(keys), _A_READ):
         some = keys[at : at + _A_READ]
-        with wrapped(client):
-            pipe = client.pipeline(transaction=False)
+        with store.wrapped():
+            pipe = store.client.pipeline(transaction=False)
             for key in some:
                 pipe.get(key)
                 pipe.pttl(key)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy.engine import URL
 
+from countercache.databases.dialect import Dialect
 from countercache.model.results import Finding
 from countercache.model.table import Table
 
@@ -16,14 +17,15 @@ SNAPSHOT = "a run reads everything in one read-only transaction"
 
 
 class Catalog(ABC):
-    """What is asked of a connection. `rows` runs a query on it."""
+    """What is asked of a connection. `rows` runs a query on it, which `dialect` writes."""
 
     slow_query: ClassVar[str] = ""
     """A query that takes some seconds, to see whether limits hold; empty where the engine has none."""
 
-    def __init__(self, rows: Callable[[str], list[tuple[Any, ...]]], url: URL) -> None:
+    def __init__(self, rows: Callable[[str], list[tuple[Any, ...]]], url: URL, dialect: Dialect) -> None:
         self.rows = rows
         self.url = url
+        self.dialect = dialect
 
     @abstractmethod
     def describe(self, name: Sequence[str]) -> Table | None:
@@ -44,13 +46,8 @@ class Catalog(ABC):
     def create_index(self, table: Table, column: str) -> str:
         """The command that makes an index on a column, with where to run it."""
         name = re.sub(r"\W", "_", f"{table.name[-1]}_{column}")
-        return f"run: CREATE INDEX {name} ON {indexed(table, column)}"
+        return f"run: CREATE INDEX {name} ON {self.indexed(table, column)}"
 
-
-def indexed(table: Table, column: str) -> str:
-    """A table and its column as a person writes them: in quotes only where that is needed."""
-    return f"{'.'.join(map(_short, table.name))} ({_short(column)})"
-
-
-def _short(name: str) -> str:
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
+    def indexed(self, table: Table, column: str) -> str:
+        """A table and its column as a person writes them: in quotes only where that is needed."""
+        return f"{'.'.join(map(self.dialect.short, table.name))} ({self.dialect.short(column)})"

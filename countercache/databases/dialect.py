@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, FromClause
 from sqlalchemy.engine.default import DefaultDialect
 
 from countercache.databases.conditions import Lexer, flaw
-from countercache.databases.expressions import column, quoted, reference, relation
+from countercache.databases.expressions import column, relation, write_reference
 from countercache.model.table import Column, Key, split_name
 
 STYLE: Final = "named"
@@ -23,8 +23,15 @@ class Dialect:
     lexer: ClassVar[Lexer] = Lexer()
     """How the engine reads a condition that somebody else wrote."""
 
+    has_filter: ClassVar[bool] = False
+    """Whether an aggregate may have a FILTER, which SQL:2003 has and many engines have not."""
+
+    has_nulls_first: ClassVar[bool] = False
+    """Whether ORDER BY may say NULLS FIRST, likewise."""
+
     def __init__(self) -> None:
         self._compiler = self.compiler()
+        self._literals = self._compiler.statement_compiler(self._compiler, None)
 
     def compiler(self) -> sa.Dialect:
         """What makes text of SQLAlchemy's constructs."""
@@ -34,19 +41,49 @@ class Dialect:
         """A query as the text that is sent."""
         return str(query.compile(dialect=self._compiler, compile_kwargs={"literal_binds": True}))
 
+    def reference(self, table: str | None, name: str) -> str:
+        """A column, of a table by its alias, as it is written in a statement."""
+        return write_reference(self._compiler.identifier_preparer, table, name)
+
+    def short(self, name: str) -> str:
+        """A name as a person writes it: in quotes only where that is needed."""
+        return self._compiler.identifier_preparer.quote(name)
+
+    def quoted(self, text: str) -> str:
+        """A text as it is written in a statement."""
+        return self._literals.render_literal_value(text, sa.Unicode())
+
     def literal(self, key: Key) -> str:
         """A key as it is written in a statement."""
         if isinstance(key, bytes):
             return f"X'{key.hex()}'"
-        return quoted(key) if isinstance(key, str) else repr(key)
+        return self.quoted(key) if isinstance(key, str) else repr(key)
 
     def key(self, key: Key) -> ColumnElement[Any]:
         """The same, as a part of a query."""
         return sa.literal_column(self.literal(key))
 
+    def as_text(self, of: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A value of any type as text."""
+        return sa.cast(of, sa.Text)
+
     def read_key(self, of: ColumnElement[Any]) -> ColumnElement[Any]:
         """A column of keys as it is selected."""
         return of
+
+    def aggregate(self, function: str, of: str, condition: str) -> str:
+        """An aggregate of the rows that meet a condition (empty: of all)."""
+        if not condition:
+            return f"{function}({of})"
+        if self.has_filter:
+            return f"{function}({of}) FILTER (WHERE {condition})"
+        return f"{function}(CASE WHEN {condition} THEN {'1' if of == '*' else of} END)"
+
+    def nulls_first(self, of: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+        """What to order by so that rows without a value come first."""
+        if self.has_nulls_first:
+            return [of.nulls_first()]
+        return [sa.case((of.is_(None), sa.literal(0)), else_=sa.literal(1)), of]
 
     def flaw(self, condition: str) -> str:
         """Why a condition is not one expression by itself, in words; empty where it is one."""
@@ -63,12 +100,16 @@ class Dialect:
     def sorted_keys(self, table: str, of: Column, keys: Iterable[Key]) -> str:
         """A query for keys in the order of a column: that of its type and its collation."""
         # What is united with the column, though with no row of it, takes its collation.
-        values = "".join(f" UNION ALL SELECT {self.literal(key)}" for key in keys)
-        return f"SELECT k FROM ({self._column(table, of)} WHERE 1 = 0{values}) AS s ORDER BY k"  # noqa: S608 - literals
+        values = [sa.select(self.key(key)) for key in keys]
+        united = sa.union_all(self.no_rows(table, of), *values).subquery("s")
+        return self.text(sa.select(column("s", "k")).select_from(united).order_by(column("s", "k")))
 
-    def first_spelling(self, name: str) -> str:
+    def first_spelling(self, name: str) -> ColumnElement[Any]:
         """The aggregate that chooses one of several spellings of a key, always the same."""
-        return f"min({reference(None, name)})"
+        return sa.func.min(column(None, name))
 
-    def _column(self, table: str, of: Column) -> str:
-        return self.text(sa.select(column(None, of.name).label("k")).select_from(relation(split_name(table))))
+    @staticmethod
+    def no_rows(table: str, of: Column) -> sa.Select[Any]:
+        """A column, called `k`, without any row."""
+        key = column(None, of.name).label("k")
+        return sa.select(key).select_from(relation(split_name(table))).where(sa.literal(1) == sa.literal(0))

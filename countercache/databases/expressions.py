@@ -1,4 +1,4 @@
-"""Pieces of SQL that every engine writes alike: names, texts, tables, conditions. Pure."""
+"""Pieces of SQL that every engine writes alike, as SQLAlchemy's constructs: tables, columns, conditions. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,34 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, FromClause, quoted_name
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
 
 from countercache.settings import Lookup
 
 
-def reference(table: str | None, name: str) -> str:
-    """A column as it is written."""
-    identifier = '"' + name.replace('"', '""') + '"'
-    return identifier if table is None else f"{table}.{identifier}"
+def write_reference(preparer: IdentifierPreparer, table: str | None, name: str) -> str:
+    """A column as a dialect writes it: always quoted. The `table` is an alias of ours."""
+    identifier = preparer.quote_identifier(name)
+    return identifier if table is None else f"{preparer.quote(table)}.{identifier}"
 
 
-def quoted(text: str) -> str:
-    """A text as it is written in a statement."""
-    return "'" + text.replace("'", "''") + "'"
+class _Reference(sa.ColumnClause[Any]):
+    """A column by its name, quoted by the dialect that compiles it."""
+
+    inherit_cache = False
+    _constructor = sa.ColumnClause  # of a subquery's own columns, which are no references
+
+    def __init__(self, table: str | None, name: str) -> None:
+        # What is made of it is labelled by its text, which is the name of no column: ORDER BY takes labels first.
+        text = f'"{name}"' if table is None else f'{table}."{name}"'
+        super().__init__(text, is_literal=True)
+        self.reference = (table, name)
+
+
+@compiles(_Reference)
+def _write(element: _Reference, compiler: SQLCompiler, **_: object) -> str:
+    return write_reference(compiler.preparer, *element.reference)
 
 
 def relation(parts: Sequence[str]) -> FromClause:
@@ -30,7 +45,7 @@ def relation(parts: Sequence[str]) -> FromClause:
 
 def column(table: str | None, name: str) -> ColumnElement[Any]:
     """A column by its name; it brings no table of its own into a query."""
-    return sa.literal_column(reference(table, name))
+    return _Reference(table, name)
 
 
 def enclosed(condition: str) -> ColumnElement[bool]:

@@ -16,7 +16,6 @@ from countercache.compute.partial_sums import Totals
 from countercache.compute.rejections import Spelling
 from countercache.compute.text_numbers import PLAIN
 from countercache.databases.dialect import Dialect
-from countercache.databases.expressions import reference
 from countercache.errors import ConfigError
 from countercache.model.table import Key, Kind, Table
 from countercache.settings import Layout, Lookup, Numbers, SourceSettings
@@ -85,7 +84,7 @@ class FieldValues:
         """In the long layout, the condition that a row is of this field; empty where there is none."""
         if field is None or self._facts.wide:
             return ""
-        column = reference("f", self._facts.settings.field or "")
+        column = self._dialect.reference("f", self._facts.settings.field or "")
         return f"{column} = {self._dialect.literal(self._facts.fields[field])}"
 
     def value(self, field: str | None) -> str:
@@ -137,7 +136,7 @@ class FieldValues:
 
     def raw(self, field: str | None) -> str:
         """The column of a field's values."""
-        return reference("f", self.column(field))
+        return self._dialect.reference("f", self.column(field))
 
     def spelled(self, field: str | None, write: Callable[[Numbers], str]) -> str:
         """What `write` gives for the spelling of the field; where a row may be of any field, for that of its own."""

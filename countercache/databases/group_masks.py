@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, FromClause, Select
 
 from countercache.compute.plan import Group
 from countercache.databases.dialect import Dialect
-from countercache.databases.expressions import column, enclosed, listed, reference, relation
+from countercache.databases.expressions import column, enclosed, listed, relation
 from countercache.model.table import Column, Kind, Table, split_name
 from countercache.settings import SourceSettings
 
@@ -67,7 +67,7 @@ class Masks(msgspec.Struct, frozen=True):
                 condition: ColumnElement[Any] = enclosed(group.where)
             else:
                 condition = self._is_named(group.entities)
-            flag = sa.case((condition, sa.literal_column(str(1 << place % BITS))), else_=sa.literal_column("0"))
+            flag = sa.case((condition, sa.literal(1 << place % BITS)), else_=sa.literal(0))
             words[place // BITS].append(sa.func.max(flag) if once else flag)
         masks = [_sum(flags).label(f"m{word}") for word, flags in enumerate(words)]
         query = sa.select(key.label("key"), *masks).select_from(source).where(key.is_not(None), *listed(lookup))
@@ -93,7 +93,7 @@ class Masks(msgspec.Struct, frozen=True):
         """Those of the names that some entity has."""
         lookup = self.settings.entities
         source = relation(split_name(lookup.table if lookup else self.settings.table))
-        name = sa.cast(column(None, lookup.name if lookup else self.settings.entity), sa.Text)
+        name = self.dialect.as_text(column(None, lookup.name if lookup else self.settings.entity))
         query = sa.select(name).distinct().select_from(source).where(self._is_named(names), *listed(lookup))
         return self.dialect.text(query)
 
@@ -127,13 +127,12 @@ class Masks(msgspec.Struct, frozen=True):
         """That an entity has one of these names, as its column compares text."""
         lookup = self.settings.entities
         names_of = self.entities.columns[lookup.name] if lookup and self.entities else self.key_column()
-        name = reference(None, names_of.name)
+        name: ColumnElement[Any] = column(None, names_of.name)
         if names_of.kind is not Kind.TEXT:
-            name = f"CAST({name} AS TEXT)"
+            name = self.dialect.as_text(name)
         if names_of.collation:
-            name = f"{name} COLLATE {names_of.collation}"
-        found: ColumnElement[Any] = sa.literal_column(name)
-        return found.in_([self.dialect.key(each) for each in names])
+            name = sa.collate(name, names_of.collation)
+        return name.in_([self.dialect.key(each) for each in names])
 
 
 def words_of(groups: Sequence[Group]) -> int:

@@ -22,7 +22,7 @@ def lookup_sql(dialect: Dialect, lookup: Lookup) -> str:
     shown = [dialect.read_key(key), dialect.read_key(name)]
     query = sa.select(*shown).select_from(relation(split_name(lookup.table)))
     query = query.where(key.is_not(None), name.is_not(None), *listed(lookup))
-    order = [column(None, lookup.order).nulls_first()] if lookup.order else []
+    order = dialect.nulls_first(column(None, lookup.order)) if lookup.order else []
     return dialect.text(query.order_by(*order, column(None, lookup.name), key))
 
 
@@ -36,8 +36,10 @@ def named_sql(dialect: Dialect, lookup: Lookup, keys: Iterable[Key]) -> str:
 
 def more_sql(dialect: Dialect, table: str, limit: int) -> str:
     """A row if a table has more than so many."""
-    query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table)))
-    return dialect.text(query.limit(sa.literal_column("1")).offset(sa.literal_column(str(limit))))
+    one: ColumnElement[Any] = sa.literal_column("1")
+    some = sa.select(one.label("k")).select_from(relation(split_name(table))).limit(limit + 1).subquery("f")
+    counted = sa.select(sa.func.count().label("n")).select_from(some).subquery("c")
+    return dialect.text(sa.select(column("c", "n")).select_from(counted).where(column("c", "n") > limit))
 
 
 def unlisted_sql(dialect: Dialect, table: str, name: str, lookup: Lookup, limit: int) -> str:
@@ -57,14 +59,14 @@ def doubles_sql(dialect: Dialect, table: str, names: Iterable[str], limit: int) 
     places = [column("f", name) for name in names]
     query: Select[Any] = sa.select(sa.literal_column("1")).select_from(_some(table, places, limit).subquery("f"))
     query = query.where(*(place.is_not(None) for place in places)).group_by(*places)
-    return dialect.text(query.having(sa.func.count() > sa.literal_column("1")).limit(sa.literal_column("1")))
+    return dialect.text(query.having(sa.func.count() > 1).limit(1))
 
 
 def mixed_sql(dialect: Dialect, table: str, entity: str, where: str, limit: int) -> str:
     """How many entities have, among so many rows, some for which a condition holds and others for which it does not."""
-    flag = sa.case((enclosed(where), sa.literal_column("1")), else_=sa.literal_column("0"))
+    flag = sa.case((enclosed(where), sa.literal(1)), else_=sa.literal(0))
     some = sa.select(column(None, entity).label("k"), flag.label("flag")).select_from(relation(split_name(table)))
-    rows = some.limit(sa.literal_column(str(limit))).subquery("u")
+    rows = some.limit(limit).subquery("u")
     key, of = column("u", "k"), column("u", "flag")
     mixed = sa.select(key).select_from(rows).where(key.is_not(None)).group_by(key)
     mixed = mixed.having(sa.func.max(of) > sa.func.min(of))
@@ -76,17 +78,15 @@ def several_sql(dialect: Dialect, table: str, entity: str, name: str, limit: int
     places = [column("f", entity).label("k"), column("f", name).label("v")]
     some = _some(table, places, limit).subquery("u")
     key, value = column("u", "k"), column("u", "v")
-    several = (
-        sa.select(key).select_from(some).where(key.is_not(None), sa.cast(value, sa.Text) != sa.literal_column("''"))
-    )
-    several = several.group_by(key).having(sa.func.count(value.distinct()) > sa.literal_column("1"))
+    several = sa.select(key).select_from(some).where(key.is_not(None), dialect.as_text(value) != sa.literal(""))
+    several = several.group_by(key).having(sa.func.count(value.distinct()) > 1)
     return dialect.text(sa.select(sa.func.count()).select_from(several.subquery("m")))
 
 
 def _some(table: str, places: Sequence[ColumnElement[Any]], limit: int) -> Select[Any]:
     """Columns of so many rows of a table, called `f`. A condition does not belong in here: it would read on."""
     figures = relation(split_name(table)).alias("f")
-    return sa.select(*places).select_from(figures).limit(sa.literal_column(str(limit)))
+    return sa.select(*places).select_from(figures).limit(limit)
 
 
 def repeated_sql(dialect: Dialect, lookup: Lookup) -> str:
@@ -94,15 +94,15 @@ def repeated_sql(dialect: Dialect, lookup: Lookup) -> str:
     key = column(None, lookup.key)
     shown = dialect.read_key(key)
     query = sa.select(shown).select_from(relation(split_name(lookup.table))).where(key.is_not(None), *listed(lookup))
-    query = query.group_by(key).having(sa.func.count() > sa.literal_column("1"))
-    return dialect.text(query.limit(sa.literal_column("1")))
+    query = query.group_by(key).having(sa.func.count() > 1)
+    return dialect.text(query.limit(1))
 
 
 def distinct_sql(dialect: Dialect, table: str, name: str, *, where: str | None = None, limit: int | None = None) -> str:
     """The different values of a column, in their order."""
     inner = sa.select(column(None, name).label("k")).distinct().select_from(relation(split_name(table)))
     inner = inner.where(column(None, name).is_not(None), *([] if where is None else [enclosed(where)]))
-    found: FromClause = (inner.limit(sa.literal_column(str(limit))) if limit else inner).subquery("d")
+    found: FromClause = (inner.limit(limit) if limit else inner).subquery("d")
     key = column("d", "k")
     shown = dialect.read_key(key)
     return dialect.text(sa.select(shown).select_from(found).order_by(key))
@@ -111,10 +111,10 @@ def distinct_sql(dialect: Dialect, table: str, name: str, *, where: str | None =
 def sample_sql(dialect: Dialect, table: str, name: str, rows: int) -> str:
     """The different values of a column in so many of its rows, each with how many of these have it."""
     inner = sa.select(column(None, name).label("k")).select_from(relation(split_name(table)))
-    found = inner.limit(sa.literal_column(str(rows))).subquery("d")
+    found = inner.limit(rows).subquery("d")
     key = column("d", "k")
     shown = dialect.read_key(key)
-    query = sa.select(shown, sa.func.count(sa.literal_column("*"))).select_from(found).group_by(key).order_by(key)
+    query = sa.select(shown, sa.func.count()).select_from(found).group_by(key).order_by(key)
     return dialect.text(query)
 
 
@@ -122,21 +122,21 @@ def equals_sql(dialect: Dialect, table: str, name: str, *keys: Key) -> str:
     """One row if some row's key in a column is equal to each of these."""
     conditions = [column(None, name) == dialect.key(key) for key in keys]
     query: Select[Any] = sa.select(sa.literal_column("1")).select_from(relation(split_name(table))).where(*conditions)
-    return dialect.text(query.limit(sa.literal_column("1")))
+    return dialect.text(query.limit(1))
 
 
 def equal_sql(dialect: Dialect, table: str, name: str, key: Key, others: Iterable[Key]) -> str:
     """One row that says, of each of the others, whether it is equal to a key that the column has."""
-    is_equal = [column(None, name) == dialect.key(other) for other in others]
+    is_equal = [sa.case((column(None, name) == dialect.key(other), 1), else_=0) for other in others]
     nothing: Select[Any] = sa.select()
     query = nothing.add_columns(*is_equal).select_from(relation(split_name(table)))
     query = query.where(column(None, name) == dialect.key(key))
-    return dialect.text(query.limit(sa.literal_column("1")))
+    return dialect.text(query.limit(1))
 
 
 def spellings_sql(dialect: Dialect, table: str, name: str, keys: Iterable[Key]) -> str:
     """Of each of these keys of a column, in its order, the first spelling of all that are equal to it."""
     key = column(None, name)
-    query: Select[Any] = sa.select(sa.literal_column(dialect.first_spelling(name)))
+    query: Select[Any] = sa.select(dialect.first_spelling(name))
     query = query.select_from(relation(split_name(table))).where(key.in_([dialect.key(each) for each in keys]))
     return dialect.text(query.group_by(key).order_by(key))

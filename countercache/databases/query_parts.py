@@ -49,10 +49,6 @@ class EntityColumns:
         """The position of this column."""
         return self._texts.setdefault(column, self._first + len(self._texts))
 
-    def count(self, condition: str) -> int:
-        """The position of a column that counts the rows that meet a condition."""
-        return self.add(f"count(*) FILTER (WHERE {condition})")
-
     @property
     def texts(self) -> tuple[str, ...]:
         """The columns to select."""

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, quoted_name
 
 from countercache.compute.plan import Plan, Spec
 from countercache.databases.engine import Engine
-from countercache.databases.expressions import column, listed, reference, relation
+from countercache.databases.expressions import column, listed, relation
 from countercache.databases.field_values import Facts
 from countercache.databases.group_masks import words_of
 from countercache.databases.query_parts import Blocks, EntityQuery, KeyPacking, Part, Range
@@ -61,7 +61,7 @@ class Statements:
         self._values = engine.field_values(facts, engine.dialect, guarded=guarded, rows=rows)
         self._figures = relation(split_name(facts.settings.table)).alias("f")
         self._periods = [] if facts.settings.period is None else [facts.settings.period]
-        self._period: ColumnElement[Any] = sa.cast(sa.literal_column(f"'{ALL}'"), sa.Text)
+        self._period: ColumnElement[Any] = self._dialect.as_text(sa.literal(ALL))
         if facts.settings.period is not None:
             self._period = column("f", facts.settings.period)
         self._written: dict[tuple[str, bool], str] = {}
@@ -132,11 +132,11 @@ class Statements:
             keys = keys.where(key > self._dialect.key(low))
         if not lookup:
             keys = keys.distinct()
-        some = keys.limit(sa.literal_column(str(size))).subquery("a")
+        some = keys.limit(size).subquery("a")
         place = sa.func.row_number().over(order_by=column("a", "k"))
         last = sa.select(column("a", "k").label("k"), place.label("n")).select_from(some).subquery("b")
         query = sa.select(self._dialect.read_key(column("b", "k")), column("b", "n")).select_from(last)
-        return self._dialect.text(query.order_by(column("b", "n").desc()).limit(sa.literal_column("1")))
+        return self._dialect.text(query.order_by(column("b", "n").desc()).limit(1))
 
     def lists_in_order(self) -> bool:
         """Whether a table lists the entities, and sorts them as the figures' own column does."""
@@ -174,7 +174,7 @@ class Statements:
         """Of each field the three columns of `_examined`, of so many rows."""
         places = {self._settings.entity, self._settings.field, *self._periods, *map(self._values.column, fields)}
         some = sa.select(*(column("f", name) for name in sorted(filter(None, places)))).select_from(self._figures)
-        some = some.limit(sa.literal_column(str(rows)))  # without a condition, which would read on until rows meet it
+        some = some.limit(rows)  # without a condition, which would read on until rows meet it
         examined = sa.select(*self._examined(fields)).select_from(some.subquery("f"))
         return self._dialect.text(examined.where(*self._conditions(fields, whole=True)))
 
@@ -183,10 +183,12 @@ class Statements:
         texts: list[str] = []
         for field in fields:
             only, rejected = self._values.only(field), self._values.rejected(field)
-            here = f" FILTER (WHERE {only})" if only else ""
-            bad = f" FILTER (WHERE {rejected}{f' AND {only}' if only else ''})"
-            example = self._values.example(field)
-            texts += [f"count({self._values.value(field)}){here}", f"count(*){bad}", f"min({example}){bad}"]
+            rejected = f"{rejected} AND {only}" if only else rejected
+            texts += [
+                self._dialect.aggregate("count", self._values.value(field), only),
+                self._dialect.aggregate("count", "*", rejected),
+                self._dialect.aggregate("min", self._values.example(field), rejected),
+            ]
         return list(map(sa.literal_column, texts))
 
     def _of_parts(self, name: str, query: _Query, within: Sequence[Part]) -> str:
@@ -208,7 +210,9 @@ class Statements:
         used = list(dict.fromkeys((*self._periods, *names, *map(self._values.column, fields))))
         conditions = self._conditions(self._plan.totals, whole=whole)
         if self._packing:
-            conditions.append(sa.literal_column(self._packing.condition(reference("f", self._settings.field or ""))))
+            conditions.append(
+                sa.literal_column(self._packing.condition(self._dialect.reference("f", self._settings.field or "")))
+            )
         figures: FromClause = self._figures
         if not whole and self.parts_are_cheap:
             # The parts are read side by side, and the rest is written and done once for all of them.
@@ -222,7 +226,7 @@ class Statements:
         keys = [self._period, *(column("f", name) for name in names)]
         if self._packing:
             mask = "m.m0" if masks else None
-            period, field = (reference("f", name) for name in (*self._periods, *names))
+            period, field = (self._dialect.reference("f", name) for name in (*self._periods, *names))
             key: ColumnElement[Any] = sa.literal_column(self._packing.sql(period, field, mask))
             return query.add_columns(key.label("k"), *numbers).group_by(sa.literal_column("1"))
         query = query.add_columns(*(self._dialect.read_key(key) for key in keys), *masks, *numbers)
@@ -274,7 +278,7 @@ class Statements:
         """The condition that a row is of this part."""
         match part:
             case Range(low, high):
-                place = reference("f", self._settings.entity)
+                place = self._dialect.reference("f", self._settings.entity)
                 keys = [(">", low), ("<=", high)]
                 found = [f"{place} {sign} {self._dialect.literal(key)}" for sign, key in keys if key is not None]
             case Blocks(first, end):

@@ -9,7 +9,6 @@ import msgspec
 
 from countercache.compute.plan import Group, Plan
 from countercache.databases.base import Database, Refused
-from countercache.databases.expressions import reference
 from countercache.databases.lookup_queries import distinct_sql, spellings_sql
 from countercache.errors import ConfigError
 from countercache.model.states import ALL, Failure, Reason
@@ -55,7 +54,7 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
     column = find_column(facts.entities or facts.table, name, called)
     place = f'column "{name}" of table "{called}"'
     # The value of a row that is nobody's makes no group.
-    where = f"{reference(None, lookup.key if lookup else facts.settings.entity)} IS NOT NULL"
+    where = f"{database.dialect.reference(None, lookup.key if lookup else facts.settings.entity)} IS NOT NULL"
     if lookup and lookup.where is not None:
         where = f"{where} AND (\n{lookup.where}\n)"
     with database.savepoint():
@@ -76,7 +75,7 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
     for label, count in Counter(labels).items():
         if count > 1:
             raise ConfigError(f'{place} has "{label}" in two forms that look alike, such as a number and a text')
-    is_value = reference(None, name)
+    is_value = database.dialect.reference(None, name)
     found = {
         label: f"{is_value} = {database.dialect.literal(key)}" for label, key in zip(labels, keys, strict=True) if label
     }

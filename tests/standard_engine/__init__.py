@@ -46,7 +46,7 @@ class Standard(Database):
         file = f"file:{target.url.database}?mode=ro"
         self._connection = sqlite3.connect(file, uri=True, isolation_level=None, check_same_thread=False)
         self._connection.execute("BEGIN")
-        self.catalog = StandardCatalog(self.rows, target.url)
+        self.catalog = StandardCatalog(self.rows, target.url, self.dialect)
 
     def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:
         """All rows of a statement."""

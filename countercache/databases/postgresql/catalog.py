@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy.engine import URL
 
-from countercache.databases.catalog import SNAPSHOT, Catalog, indexed
+from countercache.databases.catalog import SNAPSHOT, Catalog
+from countercache.databases.dialect import Dialect
 from countercache.model.clock_comparison import clock
 from countercache.model.results import Finding, Health
 from countercache.model.table import Column, Kind, Table
@@ -33,14 +34,18 @@ class PostgresCatalog(Catalog):
     slow_query: ClassVar[str] = "SELECT 1 FROM pg_sleep(2)"
 
     def __init__(
-        self, rows: Callable[[str], list[tuple[Any, ...]]], url: URL, uses: Callable[[Iterable[str]], None]
+        self,
+        rows: Callable[[str], list[tuple[Any, ...]]],
+        url: URL,
+        dialect: Dialect,
+        uses: Callable[[Iterable[str]], None],
     ) -> None:
-        super().__init__(rows, url)
+        super().__init__(rows, url, dialect)
         self._uses = uses
 
     def describe(self, name: Sequence[str]) -> Table | None:
         """A table by the parts of its name, as one that the role can name."""
-        text = ".".join('"' + part.replace('"', '""') + '"' for part in name).replace("'", "''")
+        text = self.dialect.quoted(".".join(self.dialect.reference(None, part) for part in name))
         found = self.rows(_TABLE.format(name=text))
         if not found:
             return None
@@ -102,7 +107,7 @@ class PostgresCatalog(Catalog):
 
     def create_index(self, table: Table, column: str) -> str:
         """It can be made while others write."""
-        return f"in psql: CREATE INDEX CONCURRENTLY ON {indexed(table, column)}"
+        return f"in psql: CREATE INDEX CONCURRENTLY ON {self.indexed(table, column)}"
 
 
 def versions(area: str, dying: str | None, whole: str | None) -> Iterator[Finding]:
@@ -129,7 +134,7 @@ SELECT c.oid, CASE WHEN c.relkind = 'p' THEN (
   ) WHEN c.relkind IN ('r', 'm') THEN CASE WHEN c.reltuples > 0 THEN c.reltuples
     ELSE pg_relation_size(c.oid) / 60 END END,
   CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::bigint END
-FROM pg_class c WHERE c.oid = to_regclass('{name}') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+FROM pg_class c WHERE c.oid = to_regclass({name}) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, -1), b.typname, n.nspname, a.attnotnull, a.attcollation,

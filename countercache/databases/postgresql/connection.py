@@ -115,7 +115,7 @@ class Postgres(Database):
         self._version = connection.info.server_version
         self._depth = 0
         self._schemas: dict[str, None] = {}
-        self.catalog = PostgresCatalog(self.rows, target.url, self._uses)
+        self.catalog = PostgresCatalog(self.rows, target.url, self.dialect, self._uses)
 
     def begin(self) -> None:
         """Begin the transaction, with the limits that are set once."""
@@ -219,9 +219,8 @@ class Postgres(Database):
         Otherwise it would compare texts, while GROUP BY compares as the type does. What the path has stays first.
         """
         if self._schemas:
-            added = ", ".join('"' + schema.replace('"', '""') + '"' for schema in self._schemas)
-            literal = added.replace("'", "''")
-            path = f"concat_ws(', ', nullif(current_setting('search_path'), ''), '{literal}')"
+            added = self.dialect.quoted(", ".join(self.dialect.reference(None, schema) for schema in self._schemas))
+            path = f"concat_ws(', ', nullif(current_setting('search_path'), ''), {added})"
             self._run(f"SET LOCAL search_path TO DEFAULT; SELECT set_config('search_path', {path}, true)")
 
     def cancel(self) -> None:

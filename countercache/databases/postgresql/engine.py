@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from countercache.databases.engine import Engine
 from countercache.databases.features import BlockScan, Features
-from countercache.databases.postgresql.dialect import PostgresDialect
+from countercache.databases.postgresql.dialect import DIALECT
 from countercache.databases.postgresql.entity_columns import entity_columns
 from countercache.databases.postgresql.field_values import PostgresFieldValues
 from countercache.databases.postgresql.group_masks import PostgresMasks
 
 ENGINE = Engine(
     name="PostgreSQL",
-    dialect=PostgresDialect(),
+    dialect=DIALECT,
     features=Features(
         block_scan=BlockScan.PAGES,
         computes_formulas=True,

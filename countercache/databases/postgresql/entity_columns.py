@@ -37,19 +37,19 @@ def _of_spec(spec: Spec, fields: Sequence[str], columns: EntityColumns, *, guard
     required = [field for field in spec.fields if field not in spec.optional]
     # Without any of its fields an entity is as one without rows, of which the counter's rule says what to do.
     complete = _every(map(fields.index, required)) if required else f"({_any(places)})"
-    at = {"complete": columns.count(complete)}
+    at = {"complete": _count(columns, complete)}
     if spec.complete:
         for i in places:
             at[f"total {fields[i]}"] = columns.add(f"sum(p.c{i}) FILTER (WHERE {complete})")
     else:
         at |= _aggregated(spec, complete, place, columns)
         if spec.optional == frozenset(spec.fields) or spec.strict:
-            at["rows"] = columns.count(_any(places))
+            at["rows"] = _count(columns, _any(places))
     if guarded:
         at["rejected"] = columns.add(f"sum({' + '.join(f'p.x{i}' for i in places)})::bigint")
     if spec.strict:
         lacking = f"({_any(places)}) AND ({lacks(sorted(spec.strict))})"
-        at["lacking"] = columns.count(lacking)
+        at["lacking"] = _count(columns, lacking)
         at["example"] = columns.add(f"min(p.entity::text) FILTER (WHERE {lacking})")
     return at
 
@@ -59,7 +59,7 @@ def _aggregated(spec: Spec, complete: str, place: Callable[[Name], str], columns
     value = _formula(spec.node, place)
     only = f" FILTER (WHERE {complete})" if spec.optional else ""
     nonzero = [f"{divisor} <> 0" for divisor in _divisors(spec.node, place)]
-    at = {"count": columns.count(" AND ".join([f"({complete})", *nonzero]) if nonzero else complete)}
+    at = {"count": _count(columns, " AND ".join([f"({complete})", *nonzero]) if nonzero else complete)}
     match spec.aggregate:
         case Aggregate.SUM | Aggregate.AVG:
             at["total"] = columns.add(f"sum({value}){only}")
@@ -103,6 +103,11 @@ def _divisors(node: Node, column: Callable[[Name], str]) -> Iterator[str]:
                 yield from _divisors(operand, column)
                 if sign == "/":
                     yield _formula(operand, column)
+
+
+def _count(columns: EntityColumns, condition: str) -> int:
+    """The position of a column that counts the rows that meet a condition."""
+    return columns.add(f"count(*) FILTER (WHERE {condition})")
 
 
 def _any(places: Iterable[int]) -> str:

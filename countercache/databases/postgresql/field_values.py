@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from countercache.compute.text_numbers import PLAIN, patterns
-from countercache.databases.expressions import quoted, reference
 from countercache.databases.field_values import SHOWN, FieldValues
+from countercache.databases.postgresql.dialect import DIALECT
 from countercache.model.table import MAX_DIGITS, Kind
 from countercache.settings import Numbers
 
@@ -42,7 +42,7 @@ class PostgresFieldValues(FieldValues):
 
     def example(self, field: str | None) -> str:
         """As `FieldValues.example` says."""
-        texts = (reference("f", self._facts.settings.entity), self.raw(field))
+        texts = (self._dialect.reference("f", self._facts.settings.entity), self.raw(field))
         whose, value = (f"encode(convert_to(left({text}::text, {SHOWN}), 'UTF8'), 'hex')" for text in texts)
         rank = f"lpad(({SHOWN} - length(left({texts[1]}::text, {SHOWN})))::text, 3, '0')"
         return f"{rank} || ' ' || {whose} || ' ' || {value}"
@@ -51,7 +51,7 @@ class PostgresFieldValues(FieldValues):
         """A column without the texts that are no value; they become NULL."""
         if kind is not Kind.TEXT or not numbers.null:
             return value
-        texts = ", ".join(map(quoted, numbers.null))
+        texts = ", ".join(map(self._dialect.quoted, numbers.null))
         return f"CASE WHEN btrim({value}::text, {_SPACES}) NOT IN ({texts}) THEN {value} END"
 
     def _exact(self, field: str | None, *, guarded: bool | None = None) -> str:
@@ -80,17 +80,17 @@ def _figure(value: str, kind: Kind, numbers: Numbers, *, guarded: bool) -> str:
 def _text_figure(value: str, numbers: Numbers) -> str:
     short = f"length({value}) <= {MAX_DIGITS}"
     if msgspec.structs.replace(numbers, null=()) == PLAIN:
-        return f"CASE WHEN {short} AND {value} ~ {quoted(_NUMBER)} THEN {value}::numeric END"
+        return f"CASE WHEN {short} AND {value} ~ {DIALECT.quoted(_NUMBER)} THEN {value}::numeric END"
     trimmed, spelling = f"btrim({value}, {_SPACES})", patterns(numbers)
 
     def number(pattern: str) -> str:
         # The `x` holds the place of the decimal point until the separators are gone, one of which may be a point.
-        parts = f"regexp_replace({trimmed}, {quoted(pattern)}, '\\1\\2\\3x\\4\\5')"
+        parts = f"regexp_replace({trimmed}, {DIALECT.quoted(pattern)}, '\\1\\2\\3x\\4\\5')"
         if numbers.thousands:
-            parts = f"replace({parts}, {quoted(numbers.thousands)}, '')"
+            parts = f"replace({parts}, {DIALECT.quoted(numbers.thousands)}, '')"
         return f"replace({parts}, 'x', '.')::numeric"
 
-    cases = f"WHEN {trimmed} ~ {quoted(spelling.signed)} THEN {number(spelling.signed)}"
+    cases = f"WHEN {trimmed} ~ {DIALECT.quoted(spelling.signed)} THEN {number(spelling.signed)}"
     if spelling.bracketed:
-        cases += f" WHEN {trimmed} ~ {quoted(spelling.bracketed)} THEN - {number(spelling.bracketed)}"
+        cases += f" WHEN {trimmed} ~ {DIALECT.quoted(spelling.bracketed)} THEN - {number(spelling.bracketed)}"
     return f"CASE WHEN {short} THEN CASE {cases} END END"

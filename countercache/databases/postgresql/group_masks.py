@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, FromClause, Select
 
-from countercache.databases.expressions import column, reference
+from countercache.databases.expressions import column
 from countercache.databases.group_masks import Masks
 
 MAX_ARRAY = 1_000_000
@@ -43,7 +43,7 @@ class PostgresMasks(Masks, frozen=True):
         """As `Masks.beside`; of the array where there is one."""
         if not (self.array and used and self.groups):
             return Masks.beside(self, figures, alias, entity, used, conditions)
-        key = reference(alias, entity)
+        key = self.dialect.reference(alias, entity)
         if self.table.columns[self.settings.entity].type not in {"smallint", "integer"}:
             key = f"CASE WHEN {key} BETWEEN 1 AND {MAX_ARRAY} THEN {key}::integer END"
         mask: sa.Label[Any] = sa.literal_column(f"('{self.array}'::smallint[])[{key}]").label("m0")

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from countercache.databases.base import Refused
-from countercache.databases.catalog import SNAPSHOT, Catalog, indexed
-from countercache.databases.expressions import quoted, reference
+from countercache.databases.catalog import SNAPSHOT, Catalog
 from countercache.model.results import Finding, Health
 from countercache.model.table import Column, Kind, Table
 
@@ -22,7 +21,7 @@ class SQLiteCatalog(Catalog):
 
     def describe(self, name: Sequence[str]) -> Table | None:
         """The table from SQLite's own pragmas."""
-        table, schema = quoted(name[-1]), quoted(name[0]) if len(name) > 1 else "NULL"
+        table, schema = self.dialect.quoted(name[-1]), self.dialect.quoted(name[0]) if len(name) > 1 else "NULL"
         found = self.rows(f'SELECT name, type, "notnull", pk FROM pragma_table_xinfo({table}, {schema})')  # noqa: S608
         if not found:
             return None
@@ -47,7 +46,7 @@ class SQLiteCatalog(Catalog):
             leading.add(rowid)
         indexes = self.rows(f'SELECT name, "unique" FROM pragma_index_list({table}, {schema}) WHERE NOT partial')  # noqa: S608
         for index, is_unique in indexes:
-            query = f"SELECT name FROM pragma_index_info({quoted(index)}, {schema}) ORDER BY seqno"  # noqa: S608 - quoted
+            query = f"SELECT name FROM pragma_index_info({self.dialect.quoted(index)}, {schema}) ORDER BY seqno"  # noqa: S608 - quoted
             names = [column for (column,) in self.rows(query)]
             if names and names[0] is not None:
                 leading.add(names[0])
@@ -77,12 +76,12 @@ class SQLiteCatalog(Catalog):
     def create_index(self, table: Table, column: str) -> str:
         """An index has a name of its own."""
         name = re.sub(r"\W", "_", f"{table.name[-1]}_{column}")
-        return f"in sqlite3: CREATE INDEX {name} ON {indexed(table, column)}"
+        return f"in sqlite3: CREATE INDEX {name} ON {self.indexed(table, column)}"
 
     def _highest_rowid(self, name: Sequence[str]) -> int | None:
         """The largest rowid: about how many rows there are. A view has none, some tables neither, nor empty ones."""
         try:
-            ((found,),) = self.rows(f"SELECT max(rowid) FROM {_called(name)}")  # noqa: S608 - quoted
+            ((found,),) = self.rows(f"SELECT max(rowid) FROM {self._called(name)}")  # noqa: S608 - quoted
         except Refused:
             return None
         return found if isinstance(found, int) else None
@@ -92,7 +91,7 @@ class SQLiteCatalog(Catalog):
 
         SQLite does not tell it, but goes by it when it unites this column with other values.
         """
-        none = f"SELECT {reference(None, column)} FROM {_called(name)} WHERE 0"  # noqa: S608 - quoted
+        none = f"SELECT {self.dialect.reference(None, column)} FROM {self._called(name)} WHERE 0"  # noqa: S608 - quoted
         pairs = ("SELECT 'a' UNION SELECT 'A'", "SELECT 'a' UNION SELECT 'a '")
         counts = ", ".join(f"(SELECT count(*) FROM ({none} UNION {pair}))" for pair in pairs)  # noqa: S608
         try:
@@ -100,6 +99,9 @@ class SQLiteCatalog(Catalog):
         except Refused:  # a collation of somebody's own
             return ""
         return {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(found, "")
+
+    def _called(self, name: Sequence[str]) -> str:
+        return ".".join(self.dialect.reference(None, part) for part in name)
 
 
 def affinity(type_: str) -> str:
@@ -111,7 +113,3 @@ def affinity(type_: str) -> str:
     rules = {"NUMERIC": ("INT",), "TEXT": ("CHAR", "CLOB", "TEXT"), "BLOB": ("BLOB",)}
     found = next((name for name, words in rules.items() if any(word in declared for word in words)), "NUMERIC")
     return found if declared else "BLOB"
-
-
-def _called(name: Sequence[str]) -> str:
-    return ".".join(reference(None, part) for part in name)

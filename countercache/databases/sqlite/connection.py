@@ -119,7 +119,7 @@ class SQLite(Database):
 
     def __init__(self, target: SQLiteTarget, deadline: float, uri: str) -> None:
         super().__init__(target, deadline)
-        self.catalog = SQLiteCatalog(self.rows, target.url)
+        self.catalog = SQLiteCatalog(self.rows, target.url, self.dialect)
         self._stop_at = deadline
         self._limit: float | None = None
         self._connection = self._connect(uri, min(target.settings.lock_timeout, self.left()))

@@ -11,7 +11,6 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from countercache.databases.conditions import Lexer
 from countercache.databases.dialect import STYLE, Dialect
-from countercache.databases.expressions import reference
 from countercache.model.table import Column, Key
 
 
@@ -19,6 +18,9 @@ class SQLiteDialect(Dialect):
     """SQLite. A key is a value of any type, also in one column."""
 
     lexer: ClassVar[Lexer] = Lexer(quotes=("''", '""', "``", "[]"))
+
+    has_filter: ClassVar[bool] = True
+    has_nulls_first: ClassVar[bool] = True
 
     def compiler(self) -> sa.Dialect:
         """SQLAlchemy's own for the driver."""
@@ -38,18 +40,22 @@ class SQLiteDialect(Dialect):
     def block_boundary(self, table: FromClause, low: int | None, size: int) -> str:
         """The last of the next `size` rowids after `low`."""
         rowid: ColumnElement[Any] = sa.literal_column("rowid")
-        rows = sa.select(rowid.label("r")).select_from(table).order_by(rowid).limit(sa.literal_column(str(size)))
+        rows = sa.select(rowid.label("r")).select_from(table).order_by(rowid).limit(size)
         if low is not None:
-            rows = rows.where(rowid > sa.literal_column(str(low)))
+            rows = rows.where(rowid > low)
         return self.text(sa.select(sa.func.max(sa.literal_column("r"))).select_from(rows.subquery("a")))
 
     def sorted_keys(self, table: str, of: Column, keys: Iterable[Key]) -> str:
         """Keys in the order of the column."""
         values = ", ".join(f"({self.literal(key)})" for key in keys)
-        united = f"{self._column(table, of)} WHERE 0 UNION ALL SELECT column1 FROM (VALUES {values})"  # noqa: S608
+        united = f"{self.text(self.no_rows(table, of))} UNION ALL SELECT column1 FROM (VALUES {values})"  # noqa: S608
         return f"SELECT k FROM ({united}) ORDER BY k"  # noqa: S608 - literals
 
-    def first_spelling(self, name: str) -> str:
+    def first_spelling(self, name: str) -> ColumnElement[Any]:
         """The first by its bytes; a whole number before a text that is equal to it."""
-        key = reference(None, name)
-        return f"coalesce(min(CASE typeof({key}) WHEN 'integer' THEN {key} END), min({key} COLLATE BINARY))"
+        key = self.reference(None, name)
+        whole = f"min(CASE typeof({key}) WHEN 'integer' THEN {key} END)"
+        return sa.literal_column(f"coalesce({whole}, min({key} COLLATE BINARY))")
+
+
+DIALECT = SQLiteDialect()

@@ -16,8 +16,8 @@ from countercache.compute.formula import EXACT
 from countercache.compute.partial_sums import Totals
 from countercache.compute.text_numbers import PLAIN, SPACES, characters
 from countercache.databases.dialect import Dialect
-from countercache.databases.expressions import quoted, reference
 from countercache.databases.field_values import SHOWN, Facts, FieldValues, InexactError
+from countercache.databases.sqlite.dialect import DIALECT
 from countercache.model.table import Kind
 from countercache.settings import Numbers
 
@@ -48,7 +48,7 @@ class SQLiteFieldValues(FieldValues):
 
     def example(self, field: str | None) -> str:
         """As `FieldValues.example` says."""
-        texts = (reference("f", self._facts.settings.entity), self.raw(field))
+        texts = (self._dialect.reference("f", self._facts.settings.entity), self.raw(field))
         whose, value = (f"hex(substr(CAST({text} AS BLOB), 1, {SHOWN}))" for text in texts)
         value = f"CASE typeof({texts[1]}) WHEN 'blob' THEN 'x' ELSE '' END || {value}"
         rank = f"printf('%03d', {SHOWN} - length(substr(CAST({texts[1]} AS TEXT), 1, {SHOWN})))"
@@ -58,7 +58,7 @@ class SQLiteFieldValues(FieldValues):
         """A column without the texts that are no value; they become NULL."""
         if not numbers.null:
             return value
-        texts = ", ".join(map(quoted, numbers.null))
+        texts = ", ".join(map(self._dialect.quoted, numbers.null))
         spaces = f"char({', '.join(str(ord(each)) for each in SPACES)})"
         return f"CASE WHEN typeof({value}) <> 'text' OR trim({value}, {spaces}) NOT IN ({texts}) THEN {value} END"
 
@@ -92,7 +92,8 @@ class SQLiteFieldValues(FieldValues):
     def _spelling(self, field: str | None) -> str:
         """The spelling as the functions of `sqlite.connection` take it."""
         return self.spelled(
-            field, lambda numbers: "NULL" if numbers == PLAIN else quoted(msgspec.json.encode(numbers).decode())
+            field,
+            lambda numbers: "NULL" if numbers == PLAIN else self._dialect.quoted(msgspec.json.encode(numbers).decode()),
         )
 
 
@@ -129,7 +130,7 @@ def _decodable(value: str, numbers: Numbers) -> str:
     Text that has other characters than a number becomes an empty BLOB: neither is a number.
     """
     letters = characters(numbers)
-    ordinary = quoted("".join(each for each in letters if each not in SPACES))
+    ordinary = DIALECT.quoted("".join(each for each in letters if each not in SPACES))
     allowed = f"{ordinary} || char({', '.join(str(ord(each)) for each in SPACES)})"
     return f"CASE WHEN typeof({value}) = 'text' AND trim({value}, {allowed}) <> '' THEN X'' ELSE {value} END"
 

@@ -1,4 +1,4 @@
-SELECT "field_id" = '7.0' AS anon_1, "field_id" = '7' AS anon_2, "field_id" = X'37' AS anon_3, "field_id" = CAST(X'610062' AS TEXT) AS anon_4
+SELECT CASE WHEN ("field_id" = '7.0') THEN 1 ELSE 0 END AS anon_1, CASE WHEN ("field_id" = '7') THEN 1 ELSE 0 END AS anon_2, CASE WHEN ("field_id" = X'37') THEN 1 ELSE 0 END AS anon_3, CASE WHEN ("field_id" = CAST(X'610062' AS TEXT)) THEN 1 ELSE 0 END AS anon_4
 FROM "figure"
 WHERE "field_id" = '7'
  LIMIT 1

@@ -1,3 +1,6 @@
-SELECT 1
+SELECT c."n"
+FROM (SELECT count(*) AS n
+FROM (SELECT 1 AS k
 FROM "figure"
- LIMIT 1 OFFSET 10000
+ LIMIT 10001) AS f) AS c
+WHERE c."n" > 10000

@@ -1,3 +1,3 @@
 SELECT DISTINCT CAST("slug" AS TEXT) AS """slug"""
 FROM "council"
-WHERE CAST("slug" AS TEXT) COLLATE BINARY IN ('leeds', 'it''s')
+WHERE (CAST("slug" AS TEXT) COLLATE "BINARY") IN ('leeds', 'it''s')

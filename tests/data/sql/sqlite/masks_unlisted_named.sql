@@ -1,3 +1,3 @@
 SELECT DISTINCT CAST("council_id" AS TEXT) AS """council_id"""
 FROM "figure"
-WHERE CAST("council_id" AS TEXT) COLLATE BINARY IN ('leeds', 'it''s')
+WHERE (CAST("council_id" AS TEXT) COLLATE "BINARY") IN ('leeds', 'it''s')

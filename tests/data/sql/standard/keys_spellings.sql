@@ -1,3 +1,3 @@
-SELECT min("region")
+SELECT min("region") AS min_1
 FROM "council"
 WHERE "region" IN ('South', 'North') GROUP BY "region" ORDER BY "region"

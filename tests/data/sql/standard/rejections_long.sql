@@ -1,4 +1,4 @@
-SELECT f."year_id", m."m0", count(f."value") FILTER (WHERE f."field_id" = 7), count(*) FILTER (WHERE 1 = 0 AND f."field_id" = 7), min(NULL) FILTER (WHERE 1 = 0 AND f."field_id" = 7), count(f."value") FILTER (WHERE f."field_id" = 9), count(*) FILTER (WHERE 1 = 0 AND f."field_id" = 9), min(NULL) FILTER (WHERE 1 = 0 AND f."field_id" = 9)
+SELECT f."year_id", m."m0", count(CASE WHEN f."field_id" = 7 THEN f."value" END), count(CASE WHEN 1 = 0 AND f."field_id" = 7 THEN 1 END), min(CASE WHEN 1 = 0 AND f."field_id" = 7 THEN NULL END), count(CASE WHEN f."field_id" = 9 THEN f."value" END), count(CASE WHEN 1 = 0 AND f."field_id" = 9 THEN 1 END), min(CASE WHEN 1 = 0 AND f."field_id" = 9 THEN NULL END)
 FROM "figure" AS f LEFT OUTER JOIN (SELECT "id" AS key, CASE WHEN (
 region = 'North' -- as the site has it
 ) THEN 1 ELSE 0 END + CASE WHEN ("slug" IN ('leeds', 'st-helen''s', '50%')) THEN 2 ELSE 0 END AS m0

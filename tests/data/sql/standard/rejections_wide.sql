@@ -1,4 +1,4 @@
-SELECT f."year", m."m0", count(f."debt"), count(*) FILTER (WHERE 1 = 0), min(NULL) FILTER (WHERE 1 = 0), count(f."reserves"), count(*) FILTER (WHERE 1 = 0), min(NULL) FILTER (WHERE 1 = 0)
+SELECT f."year", m."m0", count(f."debt"), count(CASE WHEN 1 = 0 THEN 1 END), min(CASE WHEN 1 = 0 THEN NULL END), count(f."reserves"), count(CASE WHEN 1 = 0 THEN 1 END), min(CASE WHEN 1 = 0 THEN NULL END)
 FROM "site"."budget" AS f LEFT OUTER JOIN (SELECT "id" AS key, CASE WHEN (
 region = 'North' -- as the site has it
 ) THEN 1 ELSE 0 END + CASE WHEN ("slug" IN ('leeds', 'st-helen''s', '50%')) THEN 2 ELSE 0 END AS m0

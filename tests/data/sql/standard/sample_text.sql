@@ -1,4 +1,4 @@
-SELECT count(f."value") FILTER (WHERE f."field_id" = 7), count(*) FILTER (WHERE 1 = 0 AND f."field_id" = 7), min(NULL) FILTER (WHERE 1 = 0 AND f."field_id" = 7), count(f."value") FILTER (WHERE f."field_id" = 9), count(*) FILTER (WHERE 1 = 0 AND f."field_id" = 9), min(NULL) FILTER (WHERE 1 = 0 AND f."field_id" = 9)
+SELECT count(CASE WHEN f."field_id" = 7 THEN f."value" END), count(CASE WHEN 1 = 0 AND f."field_id" = 7 THEN 1 END), min(CASE WHEN 1 = 0 AND f."field_id" = 7 THEN NULL END), count(CASE WHEN f."field_id" = 9 THEN f."value" END), count(CASE WHEN 1 = 0 AND f."field_id" = 9 THEN 1 END), min(CASE WHEN 1 = 0 AND f."field_id" = 9 THEN NULL END)
 FROM (SELECT f."council_id", f."field_id", f."value", f."year_id"
 FROM "figure" AS f
  LIMIT 10000) AS f

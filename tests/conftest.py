@@ -1,4 +1,4 @@
-"""What all tests share: real servers (`tests/postgres.py`, `tests/mariadb.py`, `tests/valkey.py`), and their markers."""
+"""What all tests share: real servers (`tests/postgres.py`, `tests/mariadb.py`, `tests/valkey.py`), and markers."""
 
 from __future__ import annotations
 

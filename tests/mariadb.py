@@ -1,7 +1,7 @@
 """A real MariaDB for tests: one server a pytest process, a fresh database a call of `make_mariadb`.
 
-The server is the `mariadbd` on PATH, else Debian's packages unpacked (`tests/debian.py`). It listens on 127.0.0.1 and on
-a unix socket, trusts `root`, asks the user `with_password` for its password, and does not sync to disk.
+The server is the `mariadbd` on PATH, else Debian's packages unpacked (`tests/debian.py`). It listens on 127.0.0.1 and
+on a unix socket, trusts `root`, asks the user `with_password` for its password, and does not sync to disk.
 """
 
 from __future__ import annotations
@@ -79,8 +79,10 @@ class MariaDB:
         until = time.monotonic() + 20
         while True:
             try:
+                with socket.socket(socket.AF_UNIX) as probe:  # the driver leaves one open where nobody answers
+                    probe.connect(str(self.socket))
                 self.connect().close()
-            except pymysql.OperationalError:
+            except (OSError, pymysql.OperationalError):
                 if self.process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError((self.root / "log").read_text()) from None
                 time.sleep(0.01)
@@ -177,7 +179,7 @@ def _empty() -> Path:
     scripts = "".join((share / name).read_text(encoding="utf-8", errors="replace") for name in _TABLES)
     script = f"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n{scripts}\nFLUSH PRIVILEGES;\n{_USERS}"
     done = subprocess.run(
-        [*_command({"datadir": str(directory), "tmpdir": str(directory), **_SETTINGS, "innodb-fast-shutdown": "1"}), "--bootstrap"],
+        [*_command({**_SETTINGS, "innodb-fast-shutdown": "1", "datadir": str(directory)}), "--bootstrap"],
         input=script.encode(),
         capture_output=True,
         env=_environment(),

@@ -18,13 +18,15 @@ from countercache.settings import DatabaseSettings
 GROUP = "countercache.databases"
 
 _POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
+_MYSQL = "countercache.databases.mysql.connection:MySQLTarget [mysql]"
 _SQLITE = "countercache.databases.sqlite.connection:SQLiteTarget"
 
 BUILT_IN = {
     **dict.fromkeys(("postgres", "postgresql", "postgis", "pgsql"), _POSTGRESQL),
+    **dict.fromkeys(("mysql", "mariadb"), _MYSQL),
     **dict.fromkeys(("sqlite", "sqlite3"), _SQLITE),
 }
-"""The entry points of pyproject.toml."""
+"""The entry points of pyproject.toml, each with the extra that brings its driver."""
 
 
 def prepare(name: str, settings: DatabaseSettings) -> Target:
@@ -32,17 +34,21 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
     try:
         url = sqlalchemy.make_url(settings.url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        hint = "write it as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
+        hint = "write it as postgresql://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
     found = _entry_point(scheme)
     if found is None:
-        hint = "countercache reads PostgreSQL (postgresql://…) and SQLite (sqlite:///PATH)"
+        hint = (
+            "countercache reads PostgreSQL (postgresql://…), MariaDB and MySQL (mysql://…), and SQLite (sqlite:///PATH)"
+        )
         raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
     try:
         target = found.load()
     except (ImportError, AttributeError) as error:
         hint = "install the package that brings it again"
+        if found.extras:
+            hint = f'run: pip install "countercache[{",".join(found.extras)}]"'
         raise ConfigError(f"what reads {scheme}:// for database {name} cannot be loaded: {error}", hint=hint) from error
     if not (isinstance(target, type) and issubclass(target, Target)):
         hint = f"its entry point must name a class of countercache.databases.base.Target, not {found.value}"

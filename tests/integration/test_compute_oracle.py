@@ -32,12 +32,18 @@ CREATE TABLE financial_figure (
 """
 
 
-@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
+@pytest.fixture(
+    params=[
+        pytest.param("make_mariadb", id="mariadb", marks=pytest.mark.mariadb),
+        pytest.param("make_database", id="postgresql", marks=pytest.mark.postgres),
+        "sqlite",
+    ]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/figures.db"
-    make: Callable[[], str] = request.getfixturevalue("make_database")
+    make: Callable[[], str] = request.getfixturevalue(request.param)
     return make()
 
 
@@ -108,14 +114,16 @@ def test_wide_table(url: str) -> None:
     for code, field, period, value in figures():
         rows.setdefault((code, period), {})[field] = value
     country = {council["code"]: council["country"] for council in councils()}
-    columns = ", ".join(f'"{name}" NUMERIC' for name in fields)
+    # Without a precision MariaDB's has no decimals.
+    kind = "NUMERIC(24, 6)" if url.startswith("mariadb") else "NUMERIC"
+    columns = ", ".join(f'"{name}" {kind}' for name in fields)
     load(
         url,
         f'CREATE TABLE "Borrowing and investment" (authority TEXT, country TEXT, period TEXT, {columns})',
         {
             '"Borrowing and investment"': [
                 (code, country[code], period, *(Decimal(v) if (v := row.get(f)) else None for f in fields))
-                if url.startswith("postgresql")
+                if not url.startswith("sqlite")
                 else (code, country[code], period, *(row.get(f) for f in fields))
                 for (code, period), row in rows.items()
             ]

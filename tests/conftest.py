@@ -37,12 +37,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"DID NOT RUN: {report.nodeid}: {why}", red=True, bold=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ]
+)
 def make_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     """Makes a database with the given SQL in it, on each engine; returns its URL."""
     if request.param == "postgresql":
         make: Callable[[str], str] = request.getfixturevalue("make_database")
         return make
+    if request.param == "mariadb":
+        make_mariadb: Callable[[str], str] = request.getfixturevalue("make_mariadb")
+        # It has no index of a whole TEXT.
+        return lambda sql: make_mariadb(sql.replace("TEXT PRIMARY KEY", "VARCHAR(40) PRIMARY KEY"))
 
     def in_a_file(sql: str) -> str:
         with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:

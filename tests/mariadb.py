@@ -216,7 +216,7 @@ def make_mariadb(mariadb: MariaDB, request: pytest.FixtureRequest) -> Iterator[C
         mariadb.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         made.append(name)
         if sql:
-            mariadb.execute(sql, name)
+            mariadb.execute(f"SET SESSION sql_mode = 'ANSI_QUOTES', max_recursive_iterations = 100000; {sql}", name)
         return mariadb.url(name)
 
     yield make

@@ -12,33 +12,40 @@ from pathlib import Path
 
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import PostgreSQL, SQLite
+from tests.evaluator.places import MariaDB, PostgreSQL, Some, SQLite
+from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 
-KINDS = ("postgresql", "sqlite")
+KINDS = ("postgresql", "sqlite", "mariadb")
 
 
 @contextmanager
-def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, SQLite | PostgreSQL]]:
+def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Some]]:
     """A database of each kind."""
-    places: dict[str, SQLite | PostgreSQL] = {}
+    places: dict[str, Some] = {}
     cluster = Cluster() if "postgresql" in kinds else None
+    server = Server() if "mariadb" in kinds else None
     try:
         if cluster:
             cluster.execute("CREATE DATABASE comparison TEMPLATE template0")
             places["postgresql"] = PostgreSQL(cluster.url("comparison"))
         if "sqlite" in kinds:
             places["sqlite"] = SQLite(directory / "figures.db")
+        if server:
+            server.execute("CREATE DATABASE comparison")
+            places["mariadb"] = MariaDB(server, "comparison")
         yield places
     finally:
         for place in places.values():
             place.close()
         if cluster:
             cluster.close()
+        if server:
+            server.close()
 
 
 def main() -> int:
-    """Draw cases, the one half on PostgreSQL and the other on SQLite; exit 1 where any differs from the page."""
+    """Draw cases, in turn on each kind of database; exit 1 where any differs from the page."""
     parser = argparse.ArgumentParser(description="Compare what countercache computes with what docs/semantics.md says.")
     parser.add_argument("--cases", type=int, default=500, help="how many (default: 500)")
     parser.add_argument(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pymysql
 import pytest
@@ -54,6 +54,8 @@ class MariaDB:
     """
 
     process: subprocess.Popen[bytes]
+    stops: ClassVar = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
+    """How to stop it: in order, and at once."""
 
     def __init__(self, **settings: str) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="mariadb-"))

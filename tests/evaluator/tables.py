@@ -57,6 +57,8 @@ class Column:
     def place(self, stored: Stored) -> tuple[int, Any]:
         """Where the value stands in the column's order: SQLite puts numbers before texts, and texts before blobs."""
         value = stored.value
+        if isinstance(value, str) and self.type.startswith("enum"):
+            return (2, self.type.index(f"'{value}'"))  # as declared, whatever the words
         if isinstance(value, str):
             key = self.text_key(value)
             assert isinstance(key, tuple)

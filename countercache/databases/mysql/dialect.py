@@ -18,6 +18,9 @@ _OWN_ORDER = ("enum", "set", "time")
 """Types that do not sort as their texts do, and that no literal has."""
 
 
+_SIGNED = ("tinyint", "smallint", "mediumint", "int", "bigint")
+
+
 class MySQLDialect(Dialect):
     """MariaDB and MySQL, with the quotes that both have when nobody configures others.
 
@@ -38,6 +41,13 @@ class MySQLDialect(Dialect):
             key = column(None, of.name)
             rows = sa.select(key).select_from(relation(split_name(table))).where(key.in_(map(self.key, keys)))
             return self.text(rows.group_by(key).order_by(key))
+        if of.kind is Kind.INTEGER:
+            # United with the column, or with each other, they could become decimals or texts.
+            cast = "SIGNED" if of.type.startswith(_SIGNED) and "unsigned" not in of.type else "UNSIGNED"
+            texts = [f"CAST({self.literal(key)} AS {cast})" for key in keys]
+            whole: list[sa.Select[Any]] = [sa.select(sa.literal_column(text).label("k")) for text in texts]
+            every = sa.union_all(*whole).subquery("s")
+            return self.text(sa.select(column("s", "k")).select_from(every).order_by(column("s", "k")))
         if of.kind in {Kind.NUMERIC, Kind.FLOAT}:
             numbers: list[sa.Select[Any]] = [sa.select(sa.literal_column(str(key))) for key in keys]
             united = sa.union_all(self.no_rows(table, of), *numbers).subquery("s")

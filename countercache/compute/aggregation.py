@@ -12,7 +12,7 @@ import msgspec
 from countercache.compute.formula import EXACT, Name, evaluate, plain, quotient
 from countercache.compute.partial_sums import CompleteTotals, EntityStats, Known, PartialSums, Totals
 from countercache.compute.plan import LISTED, Group, Plan, Spec, bits_of, no_period
-from countercache.compute.rejections import Rejection, rejected_message
+from countercache.compute.rejections import Rejection, rejected_values
 from countercache.model.states import ALL, EACH, LATEST, CellId, Computed, Coverage, Failure, Reason, cells_of
 from countercache.model.table import Key
 from countercache.settings import Aggregate, Missing, Over
@@ -21,9 +21,9 @@ _Part = TypeVar("_Part", Totals, CompleteTotals, EntityStats, Rejection)
 
 
 class _NoValueError(Exception):
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.failure = Failure(reason, message)
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -62,14 +62,15 @@ class Aggregation:
         reserved = sorted({ALL, LATEST, EACH}.intersection(present)) if settings.periods == EACH else []
         for cell in cells_of(counter, settings, present):
             if reserved and self._plan.settings.period is not None:
-                message = f'a period is called "{reserved[0]}", which has a meaning of its own; give it another name'
-                yield Computed(cell, cell.period, duration=duration, failure=Failure(Reason.CONFIG, message))
+                message = f'a period is called "{reserved[0]}", which has a meaning of its own'
+                failure = Failure(Reason.CONFIG, message, "give it another name")
+                yield Computed(cell, cell.period, duration=duration, failure=failure)
             else:
                 yield self._cell(cell, duration, compare=settings.compare)
 
     def _check_group(self, group: str) -> None:
         if failure := self._known.failures.get(group):
-            raise _NoValueError(failure.reason, failure.text)
+            raise _NoValueError(failure)
 
     def _cell(self, cell: CellId, duration: float, *, compare: bool) -> Computed:
         label = cell.period
@@ -108,14 +109,14 @@ class Aggregation:
             if found.period is None:
                 fields = " and ".join(sorted({f for spec in self._plan.used(cell.counter) for f in spec.fields}))
                 message = f"no period has figures of {fields} in {self._plan.settings.table}"
-                raise _NoValueError(Reason.NO_FIGURES, message)
+                raise _NoValueError(Failure(Reason.NO_FIGURES, message))
             return (found.period,)
         for each in self._known.periods:
             if each.label == cell.period:
                 return (each.key,)
         if not self._known.periods:
-            raise _NoValueError(Reason.NO_FIGURES, f"{self._plan.settings.table} has no figures")
-        raise _NoValueError(Reason.CONFIG, no_period(cell.period, self._known.periods))
+            raise _NoValueError(Failure(Reason.NO_FIGURES, f"{self._plan.settings.table} has no figures"))
+        raise _NoValueError(no_period(cell.period, self._known.periods))
 
     def _previous(self, cell: CellId, span: _Span) -> Decimal | None:
         if cell.period == ALL:
@@ -154,11 +155,11 @@ class Aggregation:
             if name.name in values:
                 value, failure = values[name.name].value, values[name.name].failure
                 if value is None:
-                    reason = failure.reason if failure else Reason.NO_FIGURES
-                    raise _NoValueError(reason, f'"{name.name}" has no value: {failure.text if failure else ""}')
+                    why = failure or Failure(Reason.NO_FIGURES, "")
+                    raise _NoValueError(Failure(why.reason, f'"{name.name}" has no value: {why.message}', why.hint))
                 return value
             if not figures[name.name] and not name.zero:
-                raise _NoValueError(Reason.NO_FIGURES, self._no_figures(spec, name.name, group, span))
+                raise _NoValueError(Failure(Reason.NO_FIGURES, self._no_figures(spec, name.name, group, span)))
             return sums[name.name]
 
         try:
@@ -231,8 +232,7 @@ class Aggregation:
         if not found:
             return None
         names = {str(key): name for key, name in self._known.names.items()}
-        message = rejected_message(found, self._place(group, span), self._known.spellings, names)
-        return Failure(Reason.REJECTED, message)
+        return rejected_values(found, self._place(group, span), self._known.spellings, names)
 
     def _add(
         self, parts: Mapping[tuple[str, Key, str], _Part], start: _Part, group: str, name: str, span: _Span

@@ -208,13 +208,12 @@ def only(periods: Sequence[Period], wanted: Collection[str], latest: Collection[
     return chosen
 
 
-def no_period(label: str, periods: Sequence[Period]) -> str:
+def no_period(label: str, periods: Sequence[Period]) -> Failure:
     """What is wrong with a period that does not exist, and which do (the newest of many)."""
     newest = [f'"{period.label}"' for period in periods[-_LISTED_PERIODS:]]
     more = "… " if len(periods) > _LISTED_PERIODS else ""
-    return (
-        f'there is no period "{label}"; there {"is" if len(newest) == 1 else "are"} {more}{", ".join(newest) or "none"}'
-    )
+    hint = f"there {'is' if len(newest) == 1 else 'are'} {more}{', '.join(newest) or 'none'}"
+    return Failure(Reason.CONFIG, f'there is no period "{label}"', hint)
 
 
 def _formulas(settings: Settings, source: str) -> dict[str, CounterSettings]:

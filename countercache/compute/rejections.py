@@ -9,6 +9,7 @@ import msgspec
 
 from countercache.compute.spelling_suggestions import is_doubtful, suggestion, unmistakable, written
 from countercache.model.redaction import quoted, shown
+from countercache.model.states import Failure, Reason
 from countercache.settings import Numbers
 
 _LISTED_FIELDS = 3
@@ -42,10 +43,10 @@ class Rejection(msgspec.Struct, frozen=True):
         return Rejection(self.values + other.values, self.rejected + other.rejected, best.entity, best.example)
 
 
-def rejected_message(
+def rejected_values(
     rejections: Mapping[str, Rejection], place: str, spellings: Mapping[str, Spelling], names: Mapping[str, str]
-) -> str:
-    """One line about the rejected values of some fields in a place, such as "2019/20" (empty: not said).
+) -> Failure:
+    """What to say about the rejected values of some fields in a place, such as "2019/20" (empty: not said).
 
     `spellings` are of the fields whose values are texts, `names` those of entities by their keys.
     """
@@ -59,7 +60,8 @@ def rejected_message(
     ]
     if len(worst) > _LISTED_FIELDS:
         parts.append(f"and values of {len(worst) - _LISTED_FIELDS} other fields")
-    return f"{', '.join(parts)}; {cure(worst[0], rejections[worst[0]].example, spellings.get(worst[0]))}"
+    hint = cure(worst[0], rejections[worst[0]].example, spellings.get(worst[0]))
+    return Failure(Reason.REJECTED, ", ".join(parts), hint)
 
 
 def cure(field: str, example: str, spelling: Spelling | None) -> str:

@@ -96,12 +96,12 @@ class Database(ABC):
         return left
 
     @abstractmethod
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:
-        """All rows of a statement. It runs as it is written: no parameters, no escapes.
+    def rows(self, statement: str) -> list[Row]:
+        """All rows of a statement. It runs as it is written: no parameters, no escapes."""
 
-        `unsorted`: it groups very many rows into many groups, for which the database should not sort them if it can do
-        without.
-        """
+    def rows_by_hash(self, statement: str) -> list[Row]:
+        """The same of a statement with very many rows in many groups: not sorted, where the database can hash them."""
+        return self.rows(statement)
 
     def side_by_side(self, statements: Sequence[str]) -> list[Row]:
         """The rows of several statements that return few, at the same time where that can be done."""

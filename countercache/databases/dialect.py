@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, FromClause
 from sqlalchemy.engine.default import DefaultDialect
 
 from countercache.databases.conditions import Lexer, flaw
-from countercache.databases.expressions import column, relation, write_reference
+from countercache.databases.expressions import column, part_name, relation, write_reference
 from countercache.model.table import Column, Key, split_name
 
 STYLE: Final = "named"
@@ -39,7 +39,22 @@ class Dialect:
 
     def text(self, query: sa.SelectBase) -> str:
         """A query as the text that is sent."""
-        return str(query.compile(dialect=self._compiler, compile_kwargs={"literal_binds": True}))
+        return self.compiled(query)()
+
+    def compiled(self, query: sa.SelectBase) -> Callable[..., str]:
+        """What gives the text of a query with `in_part` in it for the conditions of its parts, as often as needed.
+
+        To compile a query takes some milliseconds, which is much for a query that reads a small part.
+        """
+        compiled = query.compile(dialect=self._compiler, compile_kwargs={"literal_binds": True})
+
+        def text(*conditions: str) -> str:
+            if not conditions:
+                return str(compiled)
+            parameters = {part_name(number): condition for number, condition in enumerate(conditions)}
+            return compiled.construct_expanded_state(parameters).statement
+
+        return text
 
     def reference(self, table: str | None, name: str) -> str:
         """A column, of a table by its alias, as it is written in a statement."""

@@ -14,11 +14,6 @@ from countercache.databases.group_masks import Masks
 from countercache.databases.query_parts import EntityColumns, KeyPacking
 
 
-def no_entity_columns(specs: Sequence[Spec], fields: Sequence[str], first: int, guarded: bool) -> EntityColumns:
-    """For an engine that computes no formulas."""
-    raise NotImplementedError
-
-
 def no_packing(facts: Facts, groups: int) -> KeyPacking | None:  # noqa: ARG001
     """For an engine that groups by several columns as fast as by one."""
     return None
@@ -28,7 +23,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """An engine by its `name`, as people write it. What it does not say is standard SQL, and can do little.
 
     `entity_columns` writes what counters need of their entities (of these fields, the first column at this place of a
-    row, guarded or not), where formulas are computed in SQL. `packing` says how to pack the fields of a source and so
+    row, guarded or not) for an engine with exact decimals to any place, in which formulas are computed in SQL; without
+    it they are computed here. `packing` says how to pack the fields of a source and so
     many groups; `None` where it cannot, or need not, be done.
     """
 
@@ -37,5 +33,5 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     features: Features = Features()
     field_values: type[FieldValues] = FieldValues
     masks: type[Masks] = Masks
-    entity_columns: Callable[[Sequence[Spec], Sequence[str], int, bool], EntityColumns] = no_entity_columns
+    entity_columns: Callable[[Sequence[Spec], Sequence[str], int, bool], EntityColumns] | None = None
     packing: Callable[[Facts, int], KeyPacking | None] = no_packing

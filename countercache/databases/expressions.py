@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +35,40 @@ class _Reference(sa.ColumnClause[Any]):
 @compiles(_Reference)
 def _write(element: _Reference, compiler: SQLCompiler, **_: object) -> str:
     return write_reference(compiler.preparer, *element.reference)
+
+
+class _Condition(sa.types.UserDefinedType[str]):
+    """The type of a condition that is written already."""
+
+    cache_ok = True
+
+    def literal_processor(self, dialect: sa.Dialect) -> Callable[[str], str]:  # noqa: ARG002
+        """It is put into the query as it is."""
+        return str
+
+
+class _InPart(ColumnElement[bool]):
+    """That a row is of the part of this number, which is told after the query has been compiled."""
+
+    inherit_cache = False
+
+    def __init__(self, number: int) -> None:
+        self.parameter = sa.bindparam(part_name(number), type_=_Condition(), literal_execute=True)
+
+
+@compiles(_InPart)
+def _write_part(element: _InPart, compiler: SQLCompiler, **options: object) -> str:
+    return compiler.process(element.parameter, **{**options, "literal_binds": False})
+
+
+def in_part(number: int) -> ColumnElement[bool]:
+    """That a row is of a part; see `Dialect.compiled`."""
+    return _InPart(number)
+
+
+def part_name(number: int) -> str:
+    """The name of the parameter for the condition of a part."""
+    return f"part{number}"
 
 
 def relation(parts: Sequence[str]) -> FromClause:

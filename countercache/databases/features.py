@@ -18,7 +18,6 @@ class BlockScan(StrEnum):
 class Features(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine can do.
 
-    `computes_formulas`: it has exact decimals to any place, so that formulas of single entities are computed in SQL.
     `reads_parts_together`: it works side by side on parts of a table that are joined in one query.
     `reads_ranges_cheaply`: a range of entities costs little where an index has them in order, also in a pass that
     brings together what belongs to one entity.
@@ -26,7 +25,6 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     block_scan: BlockScan = BlockScan.NONE
-    computes_formulas: bool = False
     reads_parts_together: bool = False
     reads_ranges_cheaply: bool = False
     has_typed_columns: bool = True

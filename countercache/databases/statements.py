@@ -6,15 +6,15 @@ read. Grouping is by raw keys and masks (`Masks`); names are put to the few resu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, FromClause, Select, quoted_name
+from sqlalchemy import ColumnElement, FromClause, Select, SelectBase
 
 from countercache.compute.plan import Plan, Spec
 from countercache.databases.engine import Engine
-from countercache.databases.expressions import column, listed, relation
+from countercache.databases.expressions import column, in_part, listed, relation
 from countercache.databases.field_values import Facts
 from countercache.databases.group_masks import words_of
 from countercache.databases.query_parts import Blocks, EntityQuery, KeyPacking, Part, Range
@@ -22,17 +22,8 @@ from countercache.model.states import ALL
 from countercache.model.table import Key, Kind, split_name
 from countercache.settings import Lookup
 
-_WITHIN = "\1within\1"
-"""Stands in a written query for the condition of a part; such characters are in no name."""
-
-_UNIT = "\2"
-"""Stands around what alone is written once for each part, where that is not the whole query."""
-
-
-class _Query(Protocol):
-    """Writes a query, of the whole table or of a part that `_WITHIN` stands for."""
-
-    def __call__(self, *, whole: bool) -> Select[Any]: ...
+_Query = Callable[[Sequence[ColumnElement[bool]]], SelectBase]
+"""Writes a query of the rows of some parts (none: of the whole table), by the conditions for them."""
 
 
 class Statements:
@@ -64,7 +55,7 @@ class Statements:
         self._period: ColumnElement[Any] = self._dialect.as_text(sa.literal(ALL))
         if facts.settings.period is not None:
             self._period = column("f", facts.settings.period)
-        self._written: dict[tuple[str, bool], str] = {}
+        self._compiled: dict[tuple[str, int], Callable[..., str]] = {}
         self._packing = packing
         self.masks = engine.masks(engine.dialect, facts.settings, facts.table, facts.entities, plan.groups, array)
 
@@ -79,13 +70,16 @@ class Statements:
 
         Packed, the first column is what the packing makes of period, field and mask.
         """
-        return self._of_parts("totals", self._totals, within)
+        query = self._totals_of_parts if self.parts_are_cheap else _each(self._totals)
+        return self._of_parts("totals", query, within)
 
     def entities(self, specs: Sequence[Spec], *within: Part, checked: Iterable[str] = ()) -> EntityQuery:
         """Period, masks, then what each counter over entities needs, where the engine computes formulas.
 
         The numbers of `checked` fields are known to be finite.
         """
+        if self._engine.entity_columns is None:
+            raise NotImplementedError
         fields = sorted({field for spec in specs for field in spec.fields})
         columns = self._engine.entity_columns(specs, fields, 1 + words_of(self._plan.groups), self._guarded)
         doubtful = set() if self._guarded else set(fields) - set(checked)
@@ -95,32 +89,32 @@ class Statements:
             if field in doubtful and self._values.kind(field) is Kind.NUMERIC
         )
 
-        def query(*, whole: bool) -> Select[Any]:
-            pivot = self._pivot(fields, whole=whole, flat=self._is_flat(specs)).subquery("p")
+        def query(*within: ColumnElement[bool]) -> Select[Any]:
+            pivot = self._pivot(fields, within, flat=self._is_flat(specs)).subquery("p")
             found, masks = self.masks.beside(pivot, "p", "entity", list(pivot.c.keys()))
             period = column("p", "period")
             found = found.add_columns(self._dialect.read_key(period), *masks, *map(sa.literal_column, columns.texts))
             return found.group_by(period, *masks)
 
-        sql = self._of_parts(f"entities {columns.at} {sums}", query, within)
+        sql = self._of_parts(f"entities {columns.at} {sums}", _each(query), within)
         return EntityQuery(sql, columns.at, sums)
 
     def entity_rows(self, fields: Sequence[str], within: Part) -> str:
         """Entity, period, masks, then for each field two columns, where the engine computes no formulas."""
 
-        def query(*, whole: bool) -> Select[Any]:
-            pivot = self._pivot(fields, whole=whole, flat=False).subquery("p")
+        def query(*within: ColumnElement[bool]) -> Select[Any]:
+            pivot = self._pivot(fields, within, flat=False).subquery("p")
             found, masks = self.masks.beside(pivot, "p", "entity")
             numbers = [column("p", f"{letter}{i}") for i in range(len(fields)) for letter in "cx"]
             return found.add_columns(column("p", "entity"), column("p", "period"), *masks, *numbers)
 
-        return self._of_parts(f"rows {fields}", query, [within])
+        return self._of_parts(f"rows {fields}", _each(query), [within])
 
     def entity_pass(self, specs: Sequence[Spec], within: Part) -> str:
         """The one of the two above that the engine gets."""
-        if self._engine.features.computes_formulas:
-            return self.entities(specs, within).sql
-        return self.entity_rows(sorted({field for spec in specs for field in spec.fields}), within)
+        if self._engine.entity_columns is None:
+            return self.entity_rows(sorted({field for spec in specs for field in spec.fields}), within)
+        return self.entities(specs, within).sql
 
     def boundary(self, low: Key | None, size: int) -> str:
         """The last of the next `size` entity keys after `low`, and how many there are: none, one row or none at all."""
@@ -164,9 +158,7 @@ class Statements:
 
     def rejections(self, fields: Sequence[str]) -> str:
         """Period, masks, and of each field the three columns of `_examined`."""
-        figures, masks = self.masks.beside(
-            self._figures, "f", self._settings.entity, (), self._conditions(fields, whole=True)
-        )
+        figures, masks = self.masks.beside(self._figures, "f", self._settings.entity, (), self._conditions(fields))
         query = figures.add_columns(self._dialect.read_key(self._period), *masks, *self._examined(fields))
         return self._dialect.text(query.group_by(self._period, *masks))
 
@@ -176,7 +168,7 @@ class Statements:
         some = sa.select(*(column("f", name) for name in sorted(filter(None, places)))).select_from(self._figures)
         some = some.limit(rows)  # without a condition, which would read on until rows meet it
         examined = sa.select(*self._examined(fields)).select_from(some.subquery("f"))
-        return self._dialect.text(examined.where(*self._conditions(fields, whole=True)))
+        return self._dialect.text(examined.where(*self._conditions(fields)))
 
     def _examined(self, fields: Sequence[str]) -> list[ColumnElement[Any]]:
         """How many values there are of each field, how many of them are rejected, and an example of these."""
@@ -192,33 +184,44 @@ class Statements:
         return list(map(sa.literal_column, texts))
 
     def _of_parts(self, name: str, query: _Query, within: Sequence[Part]) -> str:
-        """A query of the whole table, or of parts of it. Only what tells the parts differs, so it is written once."""
-        whole = tuple(within) in {(), (Range(),)}
-        key = (name, whole)
-        if key not in self._written:
-            self._written[key] = self._dialect.text(query(whole=whole))
-        if whole:
-            return self._written[key]
-        before, _, rest = self._written[key].rpartition(f"({_UNIT}")
-        unit, _, after = rest.partition(f"{_UNIT})")
-        parts = " UNION ALL ".join(unit.replace(_WITHIN, self._within(part)) for part in within)
-        return f"{before}({parts}){after}" if after else parts
+        """A query of the whole table, or of parts of it."""
+        parts = () if tuple(within) in {(), (Range(),)} else within
+        key = (name, len(parts))
+        if key not in self._compiled:
+            self._compiled[key] = self._dialect.compiled(query(list(map(in_part, range(len(parts))))))
+        return self._compiled[key](*map(self._within, parts))
 
-    def _totals(self, *, whole: bool) -> Select[Any]:
+    def _totals_of_parts(self, within: Sequence[ColumnElement[bool]]) -> Select[Any]:
+        """The parts are read side by side, and the rest is written and done once for all of them."""
+        if not within:
+            return self._totals()
+        needed = dict.fromkeys((self._settings.entity, *self._used_by_totals()))
+        part = sa.select(*(column("f", name) for name in needed)).select_from(self._figures)
+        part = part.where(*self._totals_conditions())
+        return self._totals(figures=sa.union_all(*map(part.where, within)).subquery("f"))
+
+    def _used_by_totals(self) -> list[str]:
+        """The columns that totals are made of and grouped by."""
         names = [] if self._facts.wide else [self._settings.field or ""]
-        fields: Sequence[str | None] = self._plan.totals if self._facts.wide else [None]
-        used = list(dict.fromkeys((*self._periods, *names, *map(self._values.column, fields))))
-        conditions = self._conditions(self._plan.totals, whole=whole)
+        return list(dict.fromkeys((*self._periods, *names, *map(self._values.column, self._totals_fields()))))
+
+    def _totals_fields(self) -> Sequence[str | None]:
+        return self._plan.totals if self._facts.wide else [None]
+
+    def _totals_conditions(self) -> list[ColumnElement[bool]]:
+        conditions = self._conditions(self._plan.totals)
         if self._packing:
-            conditions.append(
-                sa.literal_column(self._packing.condition(self._dialect.reference("f", self._settings.field or "")))
-            )
-        figures: FromClause = self._figures
-        if not whole and self.parts_are_cheap:
-            # The parts are read side by side, and the rest is written and done once for all of them.
-            needed = dict.fromkeys((self._settings.entity, *used))
-            unit = sa.select(*(column("f", name) for name in needed)).select_from(figures).where(*conditions)
-            figures, conditions = self._unit(unit), []
+            field = self._dialect.reference("f", self._settings.field or "")
+            conditions.append(sa.literal_column(self._packing.condition(field)))
+        return conditions
+
+    def _totals(self, *within: ColumnElement[bool], figures: FromClause | None = None) -> Select[Any]:
+        """Of the rows of a part, or of `figures` that are selected already."""
+        names = [] if self._facts.wide else [self._settings.field or ""]
+        fields = self._totals_fields()
+        used = self._used_by_totals()
+        conditions = [] if figures is not None else [*self._totals_conditions(), *within]
+        figures = self._figures if figures is None else figures
         query, masks = self.masks.beside(figures, "f", self._settings.entity, used, conditions)
         numbers: list[ColumnElement[Any]] = [
             sa.literal_column(number) for field in fields for number in self._values.totals(field)
@@ -236,7 +239,7 @@ class Statements:
         """Whether each row has all that a formula needs, so that nothing has to be brought together."""
         return self._facts.unique and (self._facts.wide or all(len(spec.fields) == 1 for spec in specs))
 
-    def _pivot(self, fields: Sequence[str], *, whole: bool, flat: bool) -> Select[Any]:
+    def _pivot(self, fields: Sequence[str], within: Sequence[ColumnElement[bool]], *, flat: bool) -> Select[Any]:
         """One row an entity and period (if not `flat`), one column a field: `c0`…, and beside it `x0`…: what the
         engine's `FieldValues.of_entity` gives besides, if anything.
         """
@@ -248,7 +251,7 @@ class Statements:
             ]
         entity = column("f", self._settings.entity)
         query = sa.select(entity.label("entity"), self._period.label("period"), *columns)
-        query = query.select_from(self._figures).where(*self._conditions(fields, whole=whole))
+        query = query.select_from(self._figures).where(*self._conditions(fields), *within)
         return query if flat else query.group_by(entity, self._period)
 
     def _any_value(self) -> ColumnElement[bool]:
@@ -256,14 +259,14 @@ class Statements:
         texts = [f"{self._values.value(field)} IS NOT NULL" for field in fields]
         return sa.literal_column("(" + (" OR ".join(texts) or "1 = 0") + ")")
 
-    def _conditions(self, fields: Sequence[str], *, whole: bool) -> list[ColumnElement[bool]]:
+    def _conditions(self, fields: Sequence[str]) -> list[ColumnElement[bool]]:
         found = self._present()
         if not self._facts.wide and self._reads_fewer(fields):
             listed = [self._dialect.key(self._facts.fields[field]) for field in fields]
             found.append(column("f", self._settings.field or "").in_(listed))
         if self._plan.periods is not None:
             found.append(self._period.in_([self._dialect.key(key) for key in self._plan.periods]))
-        return found if whole else [*found, sa.literal_column(_WITHIN)]
+        return found
 
     def _present(self) -> list[ColumnElement[bool]]:
         """That a row belongs to an entity, a period and a field."""
@@ -290,7 +293,7 @@ class Statements:
         known = isinstance(self._settings.fields, Lookup)
         return not known or set(fields) < set(self._facts.fields)
 
-    def _unit(self, query: Select[Any]) -> FromClause:
-        """The figures, of each part by this query."""
-        written = f"({_UNIT}{self._dialect.text(query)}{_UNIT})"
-        return sa.table(quoted_name(written, quote=False)).alias("f")
+
+def _each(query: Callable[..., Select[Any]]) -> _Query:
+    """A query that is written for each part by itself."""
+    return lambda within: sa.union_all(*map(query, within)) if within else query()

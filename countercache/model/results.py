@@ -269,15 +269,19 @@ class EventsResult(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that `config check` looked at. `fields` are those of a source, the first of very many. A `warning` is
-    of something that works, and may do what nobody expects.
-    """
+    """What `config check` says of a `subject`: a `warning` where it works, and may surprise. `fields`: of a source."""
 
     subject: str
     ok: bool
     message: str
     warning: bool = False
     fields: tuple[str, ...] = ()
+    hint: str = ""
+
+    @property
+    def text(self) -> str:
+        """Message and hint as one line, as it is shown."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
 class CheckResult(msgspec.Struct, frozen=True):

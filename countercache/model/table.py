@@ -29,7 +29,8 @@ class Kind(StrEnum):
 
 class Column(msgspec.Struct, frozen=True):
     """A column: `type` is the database's own name for what it holds. Two of one `order` sort and compare alike; of an
-    empty one that is not known. `collation` is SQLite's. `exact`: values that are equal are written alike.
+    empty one that is not known. `collation` is SQLite's. `exact`: values that are equal are written alike. Where it
+    may hold anything, `meant_for_figures` tells whether its type is that of numbers.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Column(msgspec.Struct, frozen=True):
     order: str = ""
     collation: str = ""
     exact: bool = False
+    meant_for_figures: bool = True
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -64,7 +64,7 @@ def check(settings: Settings) -> CheckResult:
         try:
             reach_redis(settings)
         except RedisError as error:
-            checks.append(Check("redis", ok=False, message=str(error)))
+            checks.append(Check("redis", ok=False, message=error.message, hint=error.hint))
             codes.add(error.exit_code)
         else:
             checks.append(Check("redis", ok=True, message="answers"))
@@ -76,11 +76,13 @@ def check(settings: Settings) -> CheckResult:
                 checks += report.checks
                 codes |= {EXIT_USAGE for check in report.checks if not check.ok}
             elif isinstance(report, Ended) and report.failure:
-                checks.append(Check(f"database {database}", ok=False, message=report.failure.text))
+                checks.append(
+                    Check(f"database {database}", ok=False, message=report.failure.message, hint=report.failure.hint)
+                )
                 codes.add(job_exit_code((), report.failure))
     if not settings.counters:
-        message = "no counters are configured; add a [counters.NAME] table"
-        checks.append(Check("counters", ok=False, message=message))
+        hint = "add a [counters.NAME] table"
+        checks.append(Check("counters", ok=False, message="no counters are configured", hint=hint))
         codes.add(EXIT_USAGE)
     # What is wrong in the configuration goes before what cannot be reached: the first does not mend itself.
     code = EXIT_USAGE if EXIT_USAGE in codes else max(codes, default=EXIT_OK)

@@ -123,7 +123,7 @@ def _(result: results.ClearResult) -> Document:
 @document.register
 def _(result: results.CheckResult) -> Document:
     checks = [
-        {"subject": each.subject, "ok": each.ok, "warning": each.warning, "message": each.message}
+        {"subject": each.subject, "ok": each.ok, "warning": each.warning, "message": each.text}
         | {"fields": [*map(short, each.fields)]}
         for each in result.checks
     ]

@@ -119,7 +119,7 @@ def _(result: results.PruneResult) -> Iterator[str]:
 def _(result: results.CheckResult) -> Iterator[str]:
     for each in result.checks:
         state = "warning" if each.warning else "ok" if each.ok else "FAILED"
-        yield row([state, text.escape(each.subject), text.escape(each.message, 1000)])
+        yield row([state, text.escape(each.subject), text.escape(each.text, 1000)])
 
 
 @_lines.register

@@ -223,7 +223,7 @@ def _(result: results.PruneResult) -> Iterator[RenderableType]:
 @view.register
 def _(result: results.CheckResult) -> Iterator[RenderableType]:
     for each in result.checks:
-        line = Text(f"{text.escape(each.subject)}: ", style="bold").append(text.escape(each.message, 1000), "not bold")
+        line = Text(f"{text.escape(each.subject)}: ", style="bold").append(text.escape(each.text, 1000), "not bold")
         sign, style = ("!", "yellow") if each.warning else ("✓", "green") if each.ok else ("✗", "red")
         yield sentence(sign, style, line)
     warnings = sum(each.warning for each in result.checks)

@@ -111,23 +111,27 @@ def _source(
     except CountercacheError as error:
         if not isinstance(error, (ConfigError, Refused)):
             raise
-        yield Check(subject, ok=False, message=str(error))
+        yield _failed(subject, failure(error))
         return
     yield found
     yield from warnings
     for group, wrong in opened.group_failures.items():
-        yield Check(f"group {group}", ok=False, message=wrong.text)
+        yield _failed(f"group {group}", wrong)
     yield from checked
 
 
 def _found(subject: str, names: Names, fields: Sequence[str], every: bool) -> Check:
     """What was found of a source, in a few words. `every`: there are no other fields than these."""
     if not fields:
-        return Check(subject, ok=False, message=names.without_fields())
+        return _failed(subject, names.without_fields())
     periods = "" if names.periods is None else f", and {_count(len(names.periods), 'period')}"
     amount = f"{_count(len(fields), 'field')}:" if every else "fields such as"
     message = f"table {names.facts.settings.table} with {amount} {some(fields)}{periods}"
     return Check(subject, ok=True, message=message, fields=tuple(fields[:_FIELDS]))
+
+
+def _failed(subject: str, why: Failure) -> Check:
+    return Check(subject, ok=False, message=why.message, hint=why.hint)
 
 
 def _count(amount: int, one: str) -> str:
@@ -138,7 +142,7 @@ def _counter(settings: Settings, source: Source, counter: str) -> Check:
     """Whether a counter's fields and periods are there."""
     subject = f"counter {counter}"
     if wrong := source.plan.failures.get(counter):
-        return Check(subject, ok=False, message=wrong.text)
+        return _failed(subject, wrong)
     asked = settings.counters[counter].periods
     named = () if asked == EACH else [period for period in asked if period not in (LATEST, ALL)]
     listed = source.names.periods
@@ -149,7 +153,7 @@ def _counter(settings: Settings, source: Source, counter: str) -> Check:
     labels = {period.label for period in periods}
     for period in named:
         if period not in labels:
-            return Check(subject, ok=False, message=no_period(period, periods))
+            return _failed(subject, no_period(period, periods))
     return Check(subject, ok=True, message="its fields and periods are there")
 
 
@@ -160,5 +164,5 @@ def _query(settings: Settings, database: Database, counter: str) -> Check:
         with database.savepoint():
             database.parse(settings.counters[counter].sql or "")
     except Refused as error:
-        return Check(subject, ok=False, message=str(error))
+        return _failed(subject, failure(error))
     return Check(subject, ok=True, message="its SQL is understood")

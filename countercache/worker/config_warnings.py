@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from countercache.compute.rejections import Rejection, rejected_message
+from countercache.compute.rejections import Rejection, rejected_values
 from countercache.databases.base import Database
 from countercache.databases.field_values import read_example
 from countercache.databases.lookup_queries import doubles_sql, mixed_sql, more_sql, several_sql, unlisted_sql
 from countercache.model.results import Check
-from countercache.model.states import ALL
+from countercache.model.states import ALL, Failure
 from countercache.settings import Aggregate, Lookup, Over, Settings
 from countercache.worker.source_reader import Source
 
@@ -24,7 +24,10 @@ SAMPLE = 10_000
 def surprises(database: Database, settings: Settings, source: Source, counters: Sequence[str]) -> Iterator[Check]:
     """The warnings about a source, whose tables are there, and about counters over it."""
     name = source.plan.source
-    for message in (*_rejected(database, source), *_unlisted(database, source), *_doubles(database, source)):
+    if rejected := _rejected(database, source):
+        message = f"in a sample, {rejected.message}"
+        yield Check(f"source {name}", ok=True, message=message, warning=True, hint=rejected.hint)
+    for message in (*_unlisted(database, source), *_doubles(database, source)):
         yield Check(f"source {name}", ok=True, message=message, warning=True)
     for group, message in (*_mixed(database, settings, source), *_several(database, settings, source)):
         yield Check(f"group {group}", ok=True, message=message, warning=True)
@@ -37,22 +40,22 @@ def surprises(database: Database, settings: Settings, source: Source, counters: 
             yield Check(f"counter {counter}", ok=True, message=message, warning=True)
 
 
-def _rejected(database: Database, source: Source) -> Iterator[str]:
+def _rejected(database: Database, source: Source) -> Failure | None:
     """What is no number among the first values of the fields that counters use."""
     fields = source.plan.fields
     if not fields:
-        return
+        return None
     ((*found,),) = database.rows(source.statements().sample(fields, SAMPLE))
     rejections: dict[str, Rejection] = {}
     for i, field in enumerate(fields):
         values, rejected, example = found[3 * i : 3 * i + 3]
         if rejected:
             rejections[field] = Rejection(values, rejected, *read_example(example))
-    if rejections:
-        names = source.names.names_of(database, {each.entity for each in rejections.values()})
-        spellings = source.names.facts.spellings()
-        message = rejected_message(rejections, "", spellings, {str(key): name for key, name in names.items()})
-        yield f"in a sample, {message}"
+    if not rejections:
+        return None
+    names = source.names.names_of(database, {each.entity for each in rejections.values()})
+    spellings = source.names.facts.spellings()
+    return rejected_values(rejections, "", spellings, {str(key): name for key, name in names.items()})
 
 
 def _unlisted(database: Database, source: Source) -> Iterator[str]:

@@ -99,11 +99,9 @@ def _checks(
     checks.check(ear, settings, database, start)
     bad = {check.subject for check in ear.checks if not check.ok}
     for check in ear.checks:
-        message, _, hint = check.message.partition("; ")
-        if check.warning:
-            yield Finding(name, check.subject, Health.WARNING, message, why, hint)
-        elif not check.ok:
-            yield Finding(name, check.subject, Health.WRONG, message, why, hint)
+        if check.warning or not check.ok:
+            health = Health.WARNING if check.warning else Health.WRONG
+            yield Finding(name, check.subject, health, check.message, why, check.hint)
         elif check.subject.startswith("source "):
             yield Finding(name, check.subject, Health.OK, check.message, why)
     good: dict[str, list[str]] = {}

@@ -33,9 +33,6 @@ MANY = 10_000
 _SAMPLE = 100_000
 """So many rows of a long table are looked at for the names of its fields, where no other table has them."""
 
-_NOT_NUMERIC = ("CHAR", "CLOB", "TEXT", "BLOB", "BOOL", "DATE", "TIME")
-"""Declared types of columns that are not meant for figures, where a column may hold anything."""
-
 
 class Names(msgspec.Struct, frozen=True):
     """A source as it was found. `complete`: its fields are all known. `periods` is `None` where only reading the whole
@@ -46,7 +43,7 @@ class Names(msgspec.Struct, frozen=True):
     plan: Plan
     complete: bool
     periods: tuple[Period, ...] | None
-    wrong: Mapping[str, str] = {}
+    wrong: Mapping[str, Failure] = {}
 
     def may_reject(self) -> bool:
         """Whether the type of a column says already that it may hold what is no finite number."""
@@ -90,7 +87,7 @@ class Names(msgspec.Struct, frozen=True):
         found = database.rows(sample_sql(database.dialect, settings.table, settings.field or "", _SAMPLE))
         return [text_of(key) for key, _ in found if key is not None], sum(count for _, count in found) < _SAMPLE
 
-    def without_fields(self) -> str:
+    def without_fields(self) -> Failure:
         """Why there is no field at all, and what to do."""
         settings = self.facts.settings
         if self.complete and self.wrong:
@@ -98,14 +95,15 @@ class Names(msgspec.Struct, frozen=True):
         if isinstance(settings.fields, Lookup):
             if settings.fields.where is not None:
                 table = f'table "{settings.fields.table}"'
-                return f'{table} has no rows for which its "where" holds, so there is no field; look at it'
-            return f'table "{settings.fields.table}" has no rows, so there is no field; fill it'
+                return _wrong(f'{table} has no rows for which its "where" holds, so there is no field', "look at it")
+            return _wrong(f'table "{settings.fields.table}" has no rows, so there is no field', "fill it")
         if settings.layout is not Layout.WIDE:
-            return f'table "{settings.table}" has no rows with a field; fill it, or name another table'
+            return _wrong(f'table "{settings.table}" has no rows with a field', "fill it, or name another table")
         if texts := _texts(settings, self.facts.table):
             cure = "name those that hold figures in `fields`, and in `numbers` how they spell numbers"
-            return f'table "{settings.table}" has no numeric column for a field; text is in {some(texts)}: {cure}'
-        return f'table "{settings.table}" has no column for a field; name another table'
+            hint = f"text is in {some(texts)}: {cure}"
+            return _wrong(f'table "{settings.table}" has no numeric column for a field', hint)
+        return _wrong(f'table "{settings.table}" has no column for a field', "name another table")
 
     def entity_names(self, database: Database) -> list[str]:
         """The names of entities (many, if not all), for hints."""
@@ -206,7 +204,7 @@ def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tu
 
 def _read_fields(
     database: Database, settings: Settings, source: str, counters: Sequence[str], table: Table
-) -> tuple[dict[str, Key], dict[str, str], bool]:
+) -> tuple[dict[str, Key], dict[str, Failure], bool]:
     """The fields by name; what is wrong with some of them; whether these are all."""
     mine = settings.sources[source]
     if mine.layout is Layout.WIDE:
@@ -219,13 +217,13 @@ def _read_fields(
         _find_lookup(database, mine.fields)
         rows = _read_lookup(database, mine.fields, unique=False)
         twice = _repeated(name for _, name in rows)
-        wrong = {name: f'table "{mine.fields.table}" has two rows named "{name}"' for name in twice}
+        wrong = {name: _wrong(f'table "{mine.fields.table}" has two rows named "{name}"') for name in twice}
         return {name: key for key, name in rows}, wrong, True
     # Without a lookup table the names are only in the figures: they are looked for where a counter has that name too.
     if not ambiguous(settings, source, counters):
         return {}, {}, False
     keys = [key for (key,) in database.rows(distinct_sql(database.dialect, mine.table, mine.field or ""))]
-    wrong = {name: f'column "{mine.field}" {_TWICE.format(name)}' for name in _repeated(map(text_of, keys))}
+    wrong = {name: _wrong(f'column "{mine.field}" {_TWICE.format(name)}') for name in _repeated(map(text_of, keys))}
     fields: dict[str, Key] = {text_of(key): key for key in keys}
     if not table.columns[mine.field or ""].exact:
         # A formula may spell a field otherwise than the rows do.
@@ -234,7 +232,7 @@ def _read_fields(
     return fields, wrong, False
 
 
-def _unknown_fields(database: Database, settings: Settings, source: str, plan: Plan) -> dict[str, str]:
+def _unknown_fields(database: Database, settings: Settings, source: str, plan: Plan) -> dict[str, Failure]:
     """What is wrong with the fields of a plan, where no table names those that there are: that no row is of one.
 
     Of a table without any rows nothing can be said.
@@ -250,7 +248,7 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
     for field in missing if known else ():
         others = (known | formulas) - {field}
         hint = nearest(field, others) or f'see what column "{mine.field}" of table "{mine.table}" holds'
-        wrong[field] = f"no field or counter is called that; {hint}"
+        wrong[field] = _wrong("no field or counter is called that", hint)
     return wrong
 
 
@@ -263,7 +261,7 @@ def _is_in(database: Database, mine: SourceSettings, field: str) -> bool:
         return False
 
 
-def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], dict[str, str]]:
+def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], dict[str, Failure]]:
     if isinstance(mine.fields, dict):
         listed = dict(mine.fields)
     elif isinstance(mine.fields, tuple):
@@ -272,14 +270,14 @@ def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], di
         # What is unique by itself is a key of the rows, not a figure.
         keys = {mine.entity, mine.period, *(name for each in table.unique if len(each) == 1 for name in each)}
         listed = {name: name for name, column in table.columns.items() if name not in keys and _is_numeric(column)}
-    wrong: dict[str, str] = {}
+    wrong: dict[str, Failure] = {}
     for field, name in listed.items():
         column = table.columns.get(name)
         if column is None:
-            hint = nearest(name, table.columns)
-            wrong[field] = f'table "{mine.table}" has no column "{name}"' + (f"; {hint}" if hint else "")
+            wrong[field] = _wrong(f'table "{mine.table}" has no column "{name}"', nearest(name, table.columns))
         elif column.kind is Kind.OTHER:
-            wrong[field] = f'column "{name}" of table "{mine.table}" is of type {column.type}, which holds no figures'
+            message = f'column "{name}" of table "{mine.table}" is of type {column.type}, which holds no figures'
+            wrong[field] = _wrong(message)
     return dict(listed), wrong
 
 
@@ -307,18 +305,23 @@ def _cures(mine: SourceSettings, table: Table) -> dict[str, str]:
 
 def _is_numeric(column: Column) -> bool:
     if column.kind is Kind.ANY:
-        return not any(word in column.type.upper() for word in _NOT_NUMERIC)
+        return column.meant_for_figures
     return column.kind in {Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT}
 
 
-def _without(plan: Plan, wrong: dict[str, str]) -> Plan:
+def _wrong(message: str, hint: str = "") -> Failure:
+    return Failure(Reason.CONFIG, message, hint)
+
+
+def _without(plan: Plan, wrong: Mapping[str, Failure]) -> Plan:
     """The plan without the counters that use a field which cannot be read."""
     failures = {}
     for counter in plan.wanted:
         if counter in plan.specs:
             used = {field for spec in plan.used(counter) for field in spec.fields}
             for field in sorted(used & wrong.keys()):
-                failures[counter] = Failure(Reason.CONFIG, f'counter {counter}, field "{field}": {wrong[field]}')
+                message = f'counter {counter}, field "{field}": {wrong[field].message}'
+                failures[counter] = _wrong(message, wrong[field].hint)
     left = plan.without(failures)
     return msgspec.structs.replace(left, totals=tuple(field for field in plan.totals if field not in wrong))
 

@@ -171,12 +171,12 @@ class Passes:
 
     def _entities(self, batch: Batch) -> PartialSums:
         specs = self._plan.entity_specs
-        if not self._engine.features.computes_formulas:
+        if self._engine.entity_columns is None:
             return self._entity_rows(specs, batch.parts[0])
         parts = PartialSums()
         words = words_of(self._plan.groups)
         query = self.statements().entities(specs, *batch.parts, checked=self._checked)
-        for row in self._database.rows(query.sql, unsorted=True):
+        for row in self._database.rows_by_hash(query.sql):
             for at in query.sums:
                 finite(row[at] or 0)
             mask = unmask(row[1 : 1 + words])

@@ -228,8 +228,9 @@ class Source:
         self._keys = [(low, high) for *_, low, high in rows if low is not None]
         for group in self.plan.groups:
             if group.name and not self._sizes[group.name]:
-                message = f'group "{group.name}" selects nobody; look at its "where" or "entities"'
-                self.group_failures.setdefault(group.name, Failure(Reason.CONFIG, message))
+                hint = 'look at its "where" or "entities"'
+                nobody = Failure(Reason.CONFIG, f'group "{group.name}" selects nobody', hint)
+                self.group_failures.setdefault(group.name, nobody)
 
     def _read_sizes(self) -> list[Row]:
         masks = self.statements().masks
@@ -256,8 +257,8 @@ class Source:
                 with self._database.savepoint():
                     self._database.rows(self.statements().masks.attempt(group))
             except Refused as refused:
-                message = f'group "{group.name}": {refused}'
-                self.group_failures[group.name] = Failure(Reason.CONFIG, message)
+                message = f'group "{group.name}": {refused.message}'
+                self.group_failures[group.name] = Failure(Reason.CONFIG, message, refused.hint)
             else:
                 good.append(msgspec.structs.replace(group, bit=len(good)))
         if len(good) == len(self.plan.groups):
@@ -279,9 +280,8 @@ class Source:
         for group in self.plan.groups:
             for name in group.entities:
                 if name not in found:
-                    hint = nearest(name, known)
-                    message = f'group "{group.name}": no entity is called "{name}"' + (f"; {hint}" if hint else "")
-                    self.group_failures[group.name] = Failure(Reason.CONFIG, message)
+                    message = f'group "{group.name}": no entity is called "{name}"'
+                    self.group_failures[group.name] = Failure(Reason.CONFIG, message, nearest(name, known))
 
     def _known(self, passes: Passes) -> Known:
         """What else is known by now, with what was found about rejected values and those who lack a field."""

@@ -143,6 +143,16 @@ def test_a_role_that_may_not_read(postgres: Cluster, make_database: Callable[[st
         postgres.execute("DROP ROLE doctored")
 
 
+def test_what_to_do_about_a_group_is_its_cure(url: str) -> None:
+    """A hint is told apart from the message, whatever stands in it; `config check` shows both in one line."""
+    settings = source(url)
+    groups = {"odd; name": GroupSettings(source="figures", where="1 = 0")}
+    debt = msgspec.structs.replace(settings.counters["debt"], groups=("all", "odd; name"))
+    found = of(examined(msgspec.structs.replace(settings, groups=groups, counters={"debt": debt})), "group odd; name")
+    assert (found.health, found.seen) == (Health.WRONG, 'group "odd; name" selects nobody')
+    assert found.cure == 'look at its "where" or "entities"'
+
+
 @pytest.fixture
 def large(url: str) -> str:
     """The same with many figures, or what the database takes for many."""

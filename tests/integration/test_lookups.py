@@ -63,7 +63,7 @@ def test_a_key_that_is_there_twice(url: str, option: str) -> None:
     assert set(failures) == {"totals", "entities"}
     assert {(each.reason, each.text) for each in failures.values()} == {(Reason.CONFIG, said)}
     checks = [check for report in order(of, task=CHECK) if isinstance(report, Checked) for check in report.checks]
-    assert [check.message for check in checks if not check.ok] == [said]
+    assert [check.text for check in checks if not check.ok] == [said]
 
 
 @pytest.mark.parametrize("batch_size", BATCHES)

@@ -45,7 +45,7 @@ def warnings(
     )
     checks = [check for report in order(settings, task=CHECK) if isinstance(report, Checked) for check in report.checks]
     assert all(check.ok for check in checks), checks
-    return [(check.subject, check.message) for check in checks if check.warning]
+    return [(check.subject, check.text) for check in checks if check.warning]
 
 
 def test_there_is_nothing_to_warn_of(make_tables: Callable[[str], str]) -> None:

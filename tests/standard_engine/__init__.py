@@ -48,7 +48,7 @@ class Standard(Database):
         self._connection.execute("BEGIN")
         self.catalog = StandardCatalog(self.rows, target.url, self.dialect)
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         return list(self.stream(statement))
 

@@ -9,6 +9,7 @@ After a change that is meant, write the files anew and read what became differen
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from collections.abc import Iterator
@@ -308,6 +309,18 @@ def test_names_and_texts_are_quoted_as_the_engine_does(engine: str, name: str, t
     query = lookup_queries.equals_sql(dialect, odd, odd, odd)
     assert f"\nFROM {name}" in query
     assert f"\nWHERE {name} = {text}" in query
+
+
+@pytest.mark.parametrize("engine", PINNED)
+def test_the_bounds_of_a_part_are_put_in_as_they_are(engine: str) -> None:
+    """Whatever a key holds, also what stands for a bound until it is known; each part gets its own."""
+    odd = ["%s", ":part0", "__[POSTCOMPILE_part1]", "\\1"]
+    written = statements(engine, long(engine), "total")
+    for low, high in itertools.pairwise(odd):
+        text = written.totals(Range(None, low), Range(low, high))
+        assert [text.count(f"<= '{key}'") for key in (low, high)] == [1, 1]
+        assert text.count(f"> '{low}'") == 1
+        assert text.count(" UNION ALL ") == 1
 
 
 @pytest.mark.parametrize("engine", ["mysql", "mssql"])

@@ -133,11 +133,14 @@ class Postgres(Database):
         with contextlib.suppress(Refused), self.savepoint():
             self._run("SET LOCAL client_connection_check_interval = 500")
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         self._limit(None)
-        if not unsorted:
-            return self._run(statement)
+        return self._run(statement)
+
+    def rows_by_hash(self, statement: str) -> list[Row]:
+        """All rows of a statement, for which the planner is told not to sort."""
+        self._limit(None)
         sorts = ["enable_sort", "enable_incremental_sort"][: 2 if self._version >= 130000 else 1]
         self._run(";".join(f"SET LOCAL {each} = off" for each in sorts))
         rows = self._run(statement)

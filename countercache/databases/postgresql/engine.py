@@ -14,7 +14,6 @@ ENGINE = Engine(
     dialect=DIALECT,
     features=Features(
         block_scan=BlockScan.PAGES,
-        computes_formulas=True,
         reads_parts_together=True,
         reads_ranges_cheaply=True,
     ),

@@ -11,6 +11,9 @@ from countercache.databases.catalog import SNAPSHOT, Catalog
 from countercache.model.results import Finding, Health
 from countercache.model.table import Column, Kind, Table
 
+_NOT_NUMERIC = ("CHAR", "CLOB", "TEXT", "BLOB", "BOOL", "DATE", "TIME")
+"""Declared types of columns that are not meant for figures."""
+
 
 class SQLiteCatalog(Catalog):
     """The catalogue of a connection."""
@@ -38,7 +41,8 @@ class SQLiteCatalog(Catalog):
             # A view's columns do not keep to their affinity.
             order = f"{kept} {collation}" if highest is not None and collation else ""
             exact = order in {"NUMERIC BINARY", "TEXT BINARY"}
-            columns[column] = Column(column, type_, Kind.ANY, not required, order, collation, exact)
+            figures = not any(word in type_.upper() for word in _NOT_NUMERIC)
+            columns[column] = Column(column, type_, Kind.ANY, not required, order, collation, exact, figures)
         unique: list[frozenset[str]] = []
         leading: set[str] = set()
         if rowid is not None:

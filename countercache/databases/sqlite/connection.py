@@ -168,7 +168,7 @@ class SQLite(Database):
             self._second.close()
             self._second = None
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - SQLite always sorts
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         self._set_limit(None)
         with self._errors():

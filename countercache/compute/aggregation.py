@@ -46,7 +46,7 @@ class Aggregation:
         self._plan = plan
         self._known = known
         self._labels = {period.key: period.label for period in known.periods}
-        # What no periods table lists belongs to no period.
+        # Figures of a period that the periods table does not list are not counted.
         self._present = tuple(period.key for period in known.periods if period.key in known.present)
         self._outcomes: dict[tuple[str, str, _Span], Outcome] = {}
         groups = {group.bit: group.name for group in plan.groups if group.name != LISTED}
@@ -105,15 +105,15 @@ class Aggregation:
         if cell.period == ALL:
             return self._present
         if cell.period == LATEST:
-            found = self._known.latest[cell.counter]
-            if found.period is None:
+            latest = self._known.latest[cell.counter]
+            if latest.period is None:
                 fields = " and ".join(sorted({f for spec in self._plan.used(cell.counter) for f in spec.fields}))
                 message = f"no period has figures of {fields} in {self._plan.settings.table}"
                 raise _NoValueError(Failure(Reason.NO_FIGURES, message))
-            return (found.period,)
-        for each in self._known.periods:
-            if each.label == cell.period:
-                return (each.key,)
+            return (latest.period,)
+        for period in self._known.periods:
+            if period.label == cell.period:
+                return (period.key,)
         if not self._known.periods:
             raise _NoValueError(Failure(Reason.NO_FIGURES, f"{self._plan.settings.table} has no figures"))
         raise _NoValueError(no_period(cell.period, self._known.periods))
@@ -182,20 +182,20 @@ class Aggregation:
         stats = self._stats(spec, group, span)
         undefined = stats.complete - stats.count
         failure: Failure | None = None
-        place = self._in(group, span)
+        where = self._in(group, span)
         if stats.lacking:
             example = (
                 "" if stats.example is None else f", such as {self._known.names.get(stats.example, stats.example)!s}"
             )
             lack = f"{stats.lacking} of {stats.rows} entities {'lacks' if stats.lacking == 1 else 'lack'}"
             fields = " or ".join(sorted(spec.strict))
-            failure = Failure(Reason.MISSING, f"{lack} a figure of {fields}{place}{example}")
+            failure = Failure(Reason.MISSING, f"{lack} a figure of {fields}{where}{example}")
         elif undefined and (spec.missing is Missing.FAIL or not stats.count):
             entities = "1 entity" if undefined == 1 else f"{undefined} entities"
-            failure = Failure(Reason.DIVISION_BY_ZERO, f"the formula divides by zero for {entities}{place}")
+            failure = Failure(Reason.DIVISION_BY_ZERO, f"the formula divides by zero for {entities}{where}")
         elif not stats.count:
             what = f'the figures that "{spec.name}" needs' if len(spec.fields) > 1 else f'figures of "{spec.fields[0]}"'
-            failure = Failure(Reason.NO_FIGURES, f"no entity has {what}{place}")
+            failure = Failure(Reason.NO_FIGURES, f"no entity has {what}{where}")
         value = None if failure else _aggregate(spec.aggregate, stats)
         return Outcome(value, failure, stats.count, self._count_rejected(spec, group, span))
 
@@ -227,12 +227,14 @@ class Aggregation:
 
     def _rejected(self, spec: Spec, group: str, span: _Span) -> Failure | None:
         """The failure of a cell to which a rejected value belongs, where it must not."""
-        found = {field: self._add(self._rejections, Rejection(), group, field, span) for field in sorted(spec.trusted)}
-        found = {field: rejection for field, rejection in found.items() if rejection.rejected}
-        if not found:
+        rejections = {
+            field: self._add(self._rejections, Rejection(), group, field, span) for field in sorted(spec.trusted)
+        }
+        rejections = {field: rejection for field, rejection in rejections.items() if rejection.rejected}
+        if not rejections:
             return None
         names = {str(key): name for key, name in self._known.names.items()}
-        return rejected_values(found, self._place(group, span), self._known.spellings, names)
+        return rejected_values(rejections, self._place(group, span), self._known.spellings, names)
 
     def _add(
         self, parts: Mapping[tuple[str, Key, str], _Part], start: _Part, group: str, name: str, span: _Span
@@ -243,37 +245,37 @@ class Aggregation:
         return start
 
     def _place(self, group: str, span: _Span) -> str:
-        """Where a cell is, for people; empty for everything."""
+        """The group and period of a cell as text; empty for all entities and periods."""
         period = self._labels.get(span[0], "") if len(span) == 1 else "all periods"
         if self._plan.settings.period is None:
             return "" if group == ALL else f'group "{group}"'
         return f'group "{group}" in {period}' if group != ALL else period
 
     def _in(self, group: str, span: _Span) -> str:
-        place = self._place(group, span)
-        return f" in {place}" if place else ""
+        name = self._place(group, span)
+        return f" in {name}" if name else ""
 
 
 def _by_group(
     parts: Mapping[tuple[Key, str, int], _Part], groups: Mapping[int, str], nothing: _Part
 ) -> defaultdict[tuple[str, Key, str], _Part]:
     """The parts by group, period and name; `groups` by their bits."""
-    found: defaultdict[tuple[str, Key, str], _Part] = defaultdict(lambda: nothing)
+    sums: defaultdict[tuple[str, Key, str], _Part] = defaultdict(lambda: nothing)
     for (period, name, mask), part in parts.items():
-        found[ALL, period, name] += part
+        sums[ALL, period, name] += part
         for bit in bits_of(mask):
             if bit in groups:
-                found[groups[bit], period, name] += part
-    return found
+                sums[groups[bit], period, name] += part
+    return sums
 
 
 def group_sizes(groups: Sequence[Group], sizes: Mapping[int, int]) -> dict[str, int]:
     """The number of entities in each group, from the number with each mask; `all` is everybody."""
-    found = {group.name: 0 for group in groups}
+    by_name = {group.name: 0 for group in groups}
     for mask, count in sizes.items():
         for bit in bits_of(mask):
-            found[groups[bit].name] += count
-    return found | {ALL: sum(sizes.values())}
+            by_name[groups[bit].name] += count
+    return by_name | {ALL: sum(sizes.values())}
 
 
 def _aggregate(aggregate: Aggregate, stats: EntityStats) -> Decimal | None:

@@ -185,9 +185,9 @@ def subtraction(name: str, known: Collection[str]) -> str:
     return ""
 
 
-def some(names: Collection[str], most: int = 20) -> str:
+def some(names: Collection[str], limit: int = 20) -> str:
     """Names in a message: all of a few, else the first and how many more; `none` of none."""
-    shown = list(names)[:most]
+    shown = list(names)[:limit]
     more = len(names) - len(shown)
     return (", ".join(shown) or "none") + (f" and {more} more" if more else "")
 
@@ -292,8 +292,8 @@ class _Parser:
     def _unexpected(self, expected: str) -> FormulaError:
         if self._token.kind == "end":
             return FormulaError(f"the formula ends where {expected} was expected")
-        found = _shown(self._text[self._token.at :])
-        return FormulaError(f"expected {expected} at position {self._token.at + 1}, found {found}")
+        rest = _shown(self._text[self._token.at :])
+        return FormulaError(f"expected {expected} at position {self._token.at + 1}, found {rest}")
 
 
 def _shown(text: str) -> str:

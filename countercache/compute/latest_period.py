@@ -50,11 +50,11 @@ class _Unit(msgspec.Struct, frozen=True):
 
     def count(self, counts: Mapping[tuple[Key, str], Count], period: Key) -> int:
         """How much was reported."""
-        found = 0
+        total = 0
         for field in self.fields:
             count = counts.get((period, field), Count())
-            found += count.figures + (count.rejected if field in self.trusted else 0)
-        return found
+            total += count.figures + (count.rejected if field in self.trusted else 0)
+        return total
 
     def rejected(self, counts: Mapping[tuple[Key, str], Count], period: Key) -> bool:
         """Whether any value was rejected."""
@@ -107,13 +107,13 @@ def _units(plan: Plan, counter: str) -> list[_Unit]:
 
 def _before(unit: _Unit, periods: Sequence[Period], counts: Mapping[tuple[Key, str], Count]) -> list[int]:
     """How much was reported in the last of these periods in which anything was."""
-    found: list[int] = []
+    earlier: list[int] = []
     for period in reversed(periods):
         if number := unit.count(counts, period.key):
-            found.append(number)
-        if len(found) == PERIODS_BEFORE:
+            earlier.append(number)
+        if len(earlier) == PERIODS_BEFORE:
             break
-    return found
+    return earlier
 
 
 def _lacking(label: str, unit: _Unit, number: int, before: int, needed: int) -> str:

@@ -92,22 +92,22 @@ class PartialSums:
 
     def add(self, other: PartialSums) -> None:
         """Take what another query found."""
-        for place, part in other.totals.items():
-            self.totals[place] += part
-        for place, complete in other.completes.items():
-            self.completes[place] += complete
-        for place, stats in other.entity_stats.items():
-            self.entity_stats[place] += stats
+        for key, part in other.totals.items():
+            self.totals[key] += part
+        for key, complete in other.completes.items():
+            self.completes[key] += complete
+        for key, stats in other.entity_stats.items():
+            self.entity_stats[key] += stats
         self.present |= other.present
         self.any_rejected |= other.any_rejected
 
     def counts(self) -> dict[tuple[Key, str], Count]:
         """How many values there are of each field in each period, of which the totals were read."""
-        found: dict[tuple[Key, str], Count] = {}
+        counts: dict[tuple[Key, str], Count] = {}
         for (period, field, _), part in self.totals.items():
-            before = found.get((period, field), Count())
-            found[period, field] = Count(before.figures + part.figures, before.rejected + part.rejected)
-        return found
+            before = counts.get((period, field), Count())
+            counts[period, field] = Count(before.figures + part.figures, before.rejected + part.rejected)
+        return counts
 
 
 class Known(msgspec.Struct, frozen=True):

@@ -116,14 +116,14 @@ class Plan(msgspec.Struct, frozen=True):
 
     def used(self, counter: str) -> tuple[Spec, ...]:
         """The spec of a counter and those of the counters that it uses as values, directly or not."""
-        found: dict[str, Spec] = {}
+        specs: dict[str, Spec] = {}
         todo = [counter]
         while todo:
             name = todo.pop()
-            if name not in found:
-                found[name] = self.specs[name]
-                todo += found[name].values
-        return tuple(found.values())
+            if name not in specs:
+                specs[name] = self.specs[name]
+                todo += specs[name].values
+        return tuple(specs.values())
 
     def without(self, failures: Mapping[str, Failure]) -> Plan:
         """The plan in which these counters fail, and are not computed."""
@@ -135,22 +135,22 @@ class Plan(msgspec.Struct, frozen=True):
 
 def ambiguous(settings: Settings, source: str, counters: Iterable[str]) -> set[str]:
     """The names in formulas that are counters too, so that one has to know whether there is such a field."""
-    found: set[str] = set()
+    reached: set[str] = set()
     known = _formulas(settings, source)
     for counter in counters:
         for name in _reachable(counter, known):
-            found.add(name)
-    return found
+            reached.add(name)
+    return reached
 
 
 def mentioned(settings: Settings, source: str, counters: Iterable[str]) -> set[str]:
     """The names in the formulas of counters, and in those that they use."""
     known = _formulas(settings, source)
-    found: set[str] = set()
-    for used in {each for counter in counters for each in (counter, *_reachable(counter, known))}:
+    named: set[str] = set()
+    for used in {reached for counter in counters for reached in (counter, *_reachable(counter, known))}:
         with contextlib.suppress(FormulaError):
-            found |= {name.name for name in names(parse(known[used].formula or ""))}
-    return found
+            named |= {name.name for name in names(parse(known[used].formula or ""))}
+    return named
 
 
 class KnownFields(msgspec.Struct, frozen=True):
@@ -226,7 +226,7 @@ def _formulas(settings: Settings, source: str) -> dict[str, CounterSettings]:
 
 def _reachable(counter: str, formulas: Mapping[str, CounterSettings]) -> set[str]:
     """The counters that a counter names, directly or not. What does not parse names nothing."""
-    found: set[str] = set()
+    reached: set[str] = set()
     todo = [counter]
     while todo:
         current = todo.pop()
@@ -235,10 +235,10 @@ def _reachable(counter: str, formulas: Mapping[str, CounterSettings]) -> set[str
         except FormulaError:
             continue
         # Its own name can only be a field's.
-        new = (used & formulas.keys()) - found - {current}
-        found |= new
+        new = (used & formulas.keys()) - reached - {current}
+        reached |= new
         todo += new
-    return found
+    return reached
 
 
 class _Resolver:
@@ -256,10 +256,10 @@ class _Resolver:
         if counter not in self._found:
             self._check_path(counter, path)
             spec = self._spec(counter)
-            found = {counter: spec}
+            specs = {counter: spec}
             for name in spec.values:
-                found |= self.specs(name, (*path, counter))
-            self._found[counter] = found
+                specs |= self.specs(name, (*path, counter))
+            self._found[counter] = specs
         return self._found[counter]
 
     def _check_path(self, counter: str, path: tuple[str, ...]) -> None:
@@ -302,13 +302,13 @@ class _Resolver:
         that stand for their values to `values`.
         """
         self._check_path("", path)
-        mine = self._formulas[counter]
+        settings = self._formulas[counter]
 
         def replace(name: Name) -> Node:
             if self._is_field(name.name, counter):
                 # Of a complete counter each field is required, also of those that another counter counts as zero.
-                missing = Missing.SKIP if outer.complete else mine.missing
-                rules.setdefault(name.name, set()).add((missing, mine.rejected or self._source.rejected))
+                missing = Missing.SKIP if outer.complete else settings.missing
+                rules.setdefault(name.name, set()).add((missing, settings.rejected or self._source.rejected))
                 return Name(name.name, name.at, zero=missing is Missing.ZERO)
             if name.name not in self._formulas or name.name == counter:
                 raise self._unknown(name.name, counter)
@@ -352,12 +352,12 @@ class _Resolver:
 
 def _groups(settings: Settings, counters: Iterable[CounterSettings], *, strangers: bool) -> tuple[Group, ...]:
     """The groups that some counter uses, `all` apart; and where there may be strangers, the listed entities."""
-    found: list[Group] = []
+    groups: list[Group] = []
     if strangers:
-        found.append(Group(LISTED, 0, where="1 = 1"))
+        groups.append(Group(LISTED, 0, where="1 = 1"))
     for name in dict.fromkeys(group for counter in counters for group in counter.groups if group != ALL):
-        found.append(_group(name, len(found), settings.groups[name]))
-    return tuple(found)
+        groups.append(_group(name, len(groups), settings.groups[name]))
+    return tuple(groups)
 
 
 def with_every_group(settings: Settings, plan: Plan) -> Plan:

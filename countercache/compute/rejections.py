@@ -37,26 +37,30 @@ class Rejection(msgspec.Struct, frozen=True):
     example: str = ""
 
     def __add__(self, other: Rejection) -> Rejection:
-        # As the database chooses (see `Figures.example`), so that it is the same whatever was read first.
-        rejected = [each for each in (self, other) if each.rejected]
-        best = min(rejected, key=lambda each: (-len(each.example), each.entity, each.example), default=Rejection())
+        # Choose as the database does (see `FieldValues.example`), so that the order of reading makes no difference.
+        rejected = [rejection for rejection in (self, other) if rejection.rejected]
+        best = min(
+            rejected,
+            key=lambda rejection: (-len(rejection.example), rejection.entity, rejection.example),
+            default=Rejection(),
+        )
         return Rejection(self.values + other.values, self.rejected + other.rejected, best.entity, best.example)
 
 
 def rejected_values(
-    rejections: Mapping[str, Rejection], place: str, spellings: Mapping[str, Spelling], names: Mapping[str, str]
+    rejections: Mapping[str, Rejection], scope: str, spellings: Mapping[str, Spelling], names: Mapping[str, str]
 ) -> Failure:
-    """What to say about the rejected values of some fields in a place, such as "2019/20" (empty: not said).
+    """What to say about the rejected values of some fields in a scope, such as "2019/20" (empty: not said).
 
     `spellings` are of the fields whose values are texts, `names` those of entities by their keys.
     """
     worst = sorted(rejections, key=lambda field: (-rejections[field].rejected, field))
-    where = f" in {place}" if place else ""
+    where = f" in {scope}" if scope else ""
     parts = [
-        f"{each.rejected} of {each.values} values of {field}{where if field == worst[0] else ''} "
-        f"{'is not a number' if each.rejected == 1 else 'are not numbers'}, "
-        f"such as {_written(each.example)} ({names.get(each.entity, each.entity)})"
-        for field, each in ((field, rejections[field]) for field in worst[:_LISTED_FIELDS])
+        f"{rejection.rejected} of {rejection.values} values of {field}{where if field == worst[0] else ''} "
+        f"{'is not a number' if rejection.rejected == 1 else 'are not numbers'}, "
+        f"such as {_written(rejection.example)} ({names.get(rejection.entity, rejection.entity)})"
+        for field, rejection in ((field, rejections[field]) for field in worst[:_LISTED_FIELDS])
     ]
     if len(worst) > _LISTED_FIELDS:
         parts.append(f"and values of {len(worst) - _LISTED_FIELDS} other fields")

@@ -73,7 +73,7 @@ def suggestion(text: str, numbers: Numbers = PLAIN) -> Numbers | None:
     marks = _marks(parts["core"], numbers)
     if marks is None:
         return None
-    found = msgspec.structs.replace(
+    likely = msgspec.structs.replace(
         numbers,
         thousands=marks[0],
         decimal=marks[1],
@@ -81,7 +81,7 @@ def suggestion(text: str, numbers: Numbers = PLAIN) -> Numbers | None:
         suffix=parts["suffix"] or numbers.suffix,
         negative="parentheses" if parts["open"] else numbers.negative,
     )
-    return found if read(text, found) is not None else None
+    return likely if read(text, likely) is not None else None
 
 
 def is_doubtful(text: str, numbers: Numbers = PLAIN) -> bool:
@@ -101,7 +101,7 @@ def written(numbers: Numbers) -> str:
 
 def unmistakable(text: str) -> str:
     """A text in quotes, with escapes in place of what looks like another character, such as a full-width digit."""
-    return "".join(json.dumps(each)[1:-1] if _looks_like_another(each) else each for each in text)
+    return "".join(json.dumps(character)[1:-1] if _looks_like_another(character) else character for character in text)
 
 
 def _looks_like_another(character: str) -> bool:
@@ -115,7 +115,7 @@ def _is_null(text: str, numbers: Numbers) -> bool:
     """Whether a text without digits says that there is no value; `£`, `<` and `∞` do not."""
     if text in numbers.null or len(text) > _LONGEST_NULL or text in _CURRENCIES:
         return False
-    kinds = {unicodedata.category(each) for each in text}
+    kinds = {unicodedata.category(character) for character in text}
     has_letters = any(kind.startswith("L") for kind in kinds) and "inf" not in text.lower()
     return (
         text in _PLACEHOLDERS or not text.strip() or (has_letters and kinds.isdisjoint({"Sc", "So", "Cc", "Cf", "Cn"}))

@@ -114,7 +114,7 @@ def _begins_line_comment(text: str, at: int, lexer: Lexer) -> bool:
 
 
 def _skip(text: str, at: int, lexer: Lexer) -> int:
-    """Where what begins here ends, if it is a text, a name or a comment; else here."""
+    """The end of the text, name or comment that begins at `at`; `at` itself where none begins."""
     if _begins_line_comment(text, at, lexer):
         ends = [text.find(end, at) for end in lexer.line_ends]
         return min((end for end in ends if end >= 0), default=len(text))
@@ -132,21 +132,21 @@ def _skip(text: str, at: int, lexer: Lexer) -> int:
 
 
 def _closed(text: str, at: int, end: str) -> int:
-    found = text.find(end, at)
-    if found < 0:
+    closing = text.find(end, at)
+    if closing < 0:
         raise _OpenError(f"a {end}" if end != "'" else 'a "\'"')
-    return found + len(end)
+    return closing + len(end)
 
 
 def _escaped(text: str, at: int) -> int:
     """A text in which a backslash takes the next character's meaning away, also where it goes on."""
     while True:
-        found = _ESCAPED.match(text, at)
-        if not found:
+        literal = _ESCAPED.match(text, at)
+        if not literal:
             raise _OpenError('a "\'"')
-        more = _CONTINUED.match(text, found.end())
+        more = _CONTINUED.match(text, literal.end())
         if not more:
-            return found.end()
+            return literal.end()
         at = more.end()
 
 

@@ -14,7 +14,7 @@ from countercache.databases.expressions import column, part_name, relation, writ
 from countercache.model.table import Column, Key, split_name
 
 STYLE: Final = "named"
-"""Of all styles of parameters, of which there are none, the one in which percent signs are not doubled."""
+"""The style of parameters. We send none; in this style SQLAlchemy does not double percent signs."""
 
 
 class Dialect:
@@ -114,7 +114,7 @@ class Dialect:
 
     def sorted_keys(self, table: str, of: Column, keys: Iterable[Key]) -> str:
         """A query for keys in the order of a column: that of its type and its collation."""
-        # What is united with the column, though with no row of it, takes its collation.
+        # In a UNION with the column, though it gives no row, the keys take its collation.
         values = [sa.select(self.key(key)) for key in keys]
         united = sa.union_all(self.no_rows(table, of), *values).subquery("s")
         return self.text(sa.select(column("s", "k")).select_from(united).order_by(column("s", "k")))

@@ -20,7 +20,7 @@ def no_packing(facts: Facts, groups: int) -> KeyPacking | None:  # noqa: ARG001
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine by its `name`, as people write it. What it does not say is standard SQL, and can do little.
+    """An engine by its `name`, as people write it. What it leaves out is standard SQL and no special feature.
 
     `entity_columns` writes what counters need of their entities (of these fields, the first column at this place of a
     row, guarded or not) for an engine with exact decimals to any place, in which formulas are computed in SQL; without

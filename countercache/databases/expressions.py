@@ -26,7 +26,7 @@ class _Reference(sa.ColumnClause[Any]):
     _constructor = sa.ColumnClause  # of a subquery's own columns, which are no references
 
     def __init__(self, table: str | None, name: str) -> None:
-        # What is made of it is labelled by its text, which is the name of no column: ORDER BY takes labels first.
+        # A cast of it is labelled with this text. It must not be the column's name, since ORDER BY prefers labels.
         text = f'"{name}"' if table is None else f'{table}."{name}"'
         super().__init__(text, is_literal=True)
         self.reference = (table, name)

@@ -21,7 +21,7 @@ from countercache.model.table import Key, Kind, Table
 from countercache.settings import Layout, Lookup, Numbers, SourceSettings
 
 SHOWN = 80
-"""As much of a rejected value is shown."""
+"""How many characters of a rejected value are shown."""
 
 _EXACT = {Kind.INTEGER, Kind.NUMERIC}
 

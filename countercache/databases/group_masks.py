@@ -62,13 +62,13 @@ class Masks(msgspec.Struct, frozen=True):
         # One row an entity, also where nothing says that the key is unique.
         once = lookup is None or self.entities is None or not self.entities.is_unique({lookup.key})
         words: list[list[ColumnElement[Any]]] = [[] for _ in range(words_of(groups))]
-        for place, group in enumerate(groups):
+        for bit, group in enumerate(groups):
             if group.where is not None:
                 condition: ColumnElement[Any] = enclosed(group.where)
             else:
                 condition = self._is_named(group.entities)
-            flag = sa.case((condition, sa.literal(1 << place % BITS)), else_=sa.literal(0))
-            words[place // BITS].append(sa.func.max(flag) if once else flag)
+            flag = sa.case((condition, sa.literal(1 << bit % BITS)), else_=sa.literal(0))
+            words[bit // BITS].append(sa.func.max(flag) if once else flag)
         masks = [_sum(flags).label(f"m{word}") for word, flags in enumerate(words)]
         query = sa.select(key.label("key"), *masks).select_from(source).where(key.is_not(None), *listed(lookup))
         return query.group_by(key) if once else query
@@ -84,7 +84,7 @@ class Masks(msgspec.Struct, frozen=True):
 
     def attempt(self, group: Group) -> str:
         """A query that fails if the group's condition is wrong."""
-        # Something is made of each mask: what nobody wants a database does not work out.
+        # max() makes the database compute every mask; it would skip a column that nothing uses.
         return self.dialect.text(
             sa.select(sa.func.max(column("m", "m0"))).select_from(self.select([group]).subquery("m"))
         )
@@ -132,7 +132,7 @@ class Masks(msgspec.Struct, frozen=True):
             name = self.dialect.as_text(name)
         if names_of.collation:
             name = sa.collate(name, names_of.collation)
-        return name.in_([self.dialect.key(each) for each in names])
+        return name.in_([self.dialect.key(text) for text in names])
 
 
 def words_of(groups: Sequence[Group]) -> int:
@@ -143,7 +143,7 @@ def words_of(groups: Sequence[Group]) -> int:
 @lru_cache(maxsize=4096)
 def unmask(words: tuple[int | None, ...]) -> int:
     """The masks of an entity as one integer; one that is in no group has none."""
-    return sum((word or 0) << BITS * place for place, word in enumerate(words))
+    return sum((word or 0) << BITS * number for number, word in enumerate(words))
 
 
 def _sum(flags: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

@@ -37,21 +37,21 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         hint = "write it as postgresql://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
-    found = _entry_point(scheme)
-    if found is None:
+    entry_point = _entry_point(scheme)
+    if entry_point is None:
         hint = (
             "countercache reads PostgreSQL (postgresql://…), MariaDB and MySQL (mysql://…), and SQLite (sqlite:///PATH)"
         )
         raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
     try:
-        target = found.load()
+        target = entry_point.load()
     except (ImportError, AttributeError) as error:
         hint = "install the package that brings it again"
-        if found.extras:
-            hint = f'run: pip install "countercache[{",".join(found.extras)}]"'
+        if entry_point.extras:
+            hint = f'run: pip install "countercache[{",".join(entry_point.extras)}]"'
         raise ConfigError(f"what reads {scheme}:// for database {name} cannot be loaded: {error}", hint=hint) from error
     if not (isinstance(target, type) and issubclass(target, Target)):
-        hint = f"its entry point must name a class of countercache.databases.base.Target, not {found.value}"
+        hint = f"its entry point must name a class of countercache.databases.base.Target, not {entry_point.value}"
         raise ConfigError(f"what reads {scheme}:// for database {name} is no engine of countercache", hint=hint)
     return target(name, url, settings)
 

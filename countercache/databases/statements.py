@@ -91,10 +91,12 @@ class Statements:
 
         def query(*within: ColumnElement[bool]) -> Select[Any]:
             pivot = self._pivot(fields, within, flat=self._is_flat(specs)).subquery("p")
-            found, masks = self.masks.beside(pivot, "p", "entity", list(pivot.c.keys()))
+            selected, masks = self.masks.beside(pivot, "p", "entity", list(pivot.c.keys()))
             period = column("p", "period")
-            found = found.add_columns(self._dialect.read_key(period), *masks, *map(sa.literal_column, columns.texts))
-            return found.group_by(period, *masks)
+            selected = selected.add_columns(
+                self._dialect.read_key(period), *masks, *map(sa.literal_column, columns.texts)
+            )
+            return selected.group_by(period, *masks)
 
         sql = self._of_parts(f"entities {columns.at} {sums}", _each(query), within)
         return EntityQuery(sql, columns.at, sums)
@@ -104,20 +106,20 @@ class Statements:
 
         def query(*within: ColumnElement[bool]) -> Select[Any]:
             pivot = self._pivot(fields, within, flat=False).subquery("p")
-            found, masks = self.masks.beside(pivot, "p", "entity")
+            selected, masks = self.masks.beside(pivot, "p", "entity")
             numbers = [column("p", f"{letter}{i}") for i in range(len(fields)) for letter in "cx"]
-            return found.add_columns(column("p", "entity"), column("p", "period"), *masks, *numbers)
+            return selected.add_columns(column("p", "entity"), column("p", "period"), *masks, *numbers)
 
         return self._of_parts(f"rows {fields}", _each(query), [within])
 
     def entity_pass(self, specs: Sequence[Spec], within: Part) -> str:
-        """The one of the two above that the engine gets."""
+        """The query of a pass over entities: one of the two above, as the engine needs it."""
         if self._engine.entity_columns is None:
             return self.entity_rows(sorted({field for spec in specs for field in spec.fields}), within)
         return self.entities(specs, within).sql
 
     def boundary(self, low: Key | None, size: int) -> str:
-        """The last of the next `size` entity keys after `low`, and how many there are: none, one row or none at all."""
+        """The last of the next `size` entity keys after `low` and how many they are; no row if there are none."""
         lookup = self._settings.entities if self.lists_in_order() else None
         source = relation(split_name(lookup.table if lookup else self._settings.table))
         key = column(None, lookup.key if lookup else self._settings.entity)
@@ -126,9 +128,9 @@ class Statements:
             keys = keys.where(key > self._dialect.key(low))
         if not lookup:
             keys = keys.distinct()
-        some = keys.limit(size).subquery("a")
-        place = sa.func.row_number().over(order_by=column("a", "k"))
-        last = sa.select(column("a", "k").label("k"), place.label("n")).select_from(some).subquery("b")
+        batch = keys.limit(size).subquery("a")
+        position = sa.func.row_number().over(order_by=column("a", "k"))
+        last = sa.select(column("a", "k").label("k"), position.label("n")).select_from(batch).subquery("b")
         query = sa.select(self._dialect.read_key(column("b", "k")), column("b", "n")).select_from(last)
         return self._dialect.text(query.order_by(column("b", "n").desc()).limit(1))
 
@@ -137,8 +139,8 @@ class Statements:
         lookup, entities = self._settings.entities, self._facts.entities
         if not lookup or entities is None:
             return False
-        mine = self._facts.table.columns[self._settings.entity].order
-        return bool(mine) and mine == entities.columns[lookup.key].order
+        order = self._facts.table.columns[self._settings.entity].order
+        return bool(order) and order == entities.columns[lookup.key].order
 
     def block_boundary(self, low: int | None, size: int) -> str:
         """The last of the next `size` row numbers after `low`."""
@@ -164,10 +166,10 @@ class Statements:
 
     def sample(self, fields: Sequence[str], rows: int) -> str:
         """Of each field the three columns of `_examined`, of so many rows."""
-        places = {self._settings.entity, self._settings.field, *self._periods, *map(self._values.column, fields)}
-        some = sa.select(*(column("f", name) for name in sorted(filter(None, places)))).select_from(self._figures)
-        some = some.limit(rows)  # without a condition, which would read on until rows meet it
-        examined = sa.select(*self._examined(fields)).select_from(some.subquery("f"))
+        used = {self._settings.entity, self._settings.field, *self._periods, *map(self._values.column, fields)}
+        sample = sa.select(*(column("f", name) for name in sorted(filter(None, used)))).select_from(self._figures)
+        sample = sample.limit(rows)  # without a condition, which would read on until rows meet it
+        examined = sa.select(*self._examined(fields)).select_from(sample.subquery("f"))
         return self._dialect.text(examined.where(*self._conditions(fields)))
 
     def _examined(self, fields: Sequence[str]) -> list[ColumnElement[Any]]:
@@ -260,13 +262,13 @@ class Statements:
         return sa.literal_column("(" + (" OR ".join(texts) or "1 = 0") + ")")
 
     def _conditions(self, fields: Sequence[str]) -> list[ColumnElement[bool]]:
-        found = self._present()
+        conditions = self._present()
         if not self._facts.wide and self._reads_fewer(fields):
             listed = [self._dialect.key(self._facts.fields[field]) for field in fields]
-            found.append(column("f", self._settings.field or "").in_(listed))
+            conditions.append(column("f", self._settings.field or "").in_(listed))
         if self._plan.periods is not None:
-            found.append(self._period.in_([self._dialect.key(key) for key in self._plan.periods]))
-        return found
+            conditions.append(self._period.in_([self._dialect.key(key) for key in self._plan.periods]))
+        return conditions
 
     def _present(self) -> list[ColumnElement[bool]]:
         """That a row belongs to an entity, a period and a field."""
@@ -281,12 +283,12 @@ class Statements:
         """The condition that a row is of this part."""
         match part:
             case Range(low, high):
-                place = self._dialect.reference("f", self._settings.entity)
+                entity = self._dialect.reference("f", self._settings.entity)
                 keys = [(">", low), ("<=", high)]
-                found = [f"{place} {sign} {self._dialect.literal(key)}" for sign, key in keys if key is not None]
+                conditions = [f"{entity} {sign} {self._dialect.literal(key)}" for sign, key in keys if key is not None]
             case Blocks(first, end):
-                found = self._dialect.in_blocks(first, end)
-        return f"({' AND '.join(found) or '1 = 1'})"
+                conditions = self._dialect.in_blocks(first, end)
+        return f"({' AND '.join(conditions) or '1 = 1'})"
 
     def _reads_fewer(self, fields: Sequence[str]) -> bool:
         """Whether to name the fields: not where they are all that there are."""

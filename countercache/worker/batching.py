@@ -1,7 +1,7 @@
-"""How a pass over a table is cut into queries: not at all, by so many entities, or by how long each should take.
+"""How a pass over a table is split into queries: not at all, by a number of entities, or by time.
 
 Entities are told apart by ranges of their keys, never by counting rows from the start. Where only sums are wanted, it
-does not matter which rows are read together: then the table is cut by where its rows lie, which needs no index.
+does not matter which rows are read together: then the table is split by where its rows lie, which needs no index.
 Some engines work side by side on the parts of one query.
 """
 
@@ -23,10 +23,10 @@ SECONDS = 0.5
 """How long a query should take that is one of many."""
 
 QUICK = 64_000_000
-"""Rows that are added up in about ten seconds: to cut them would cost more than to see it move is worth."""
+"""About as many rows are added up in ten seconds. Splitting fewer costs more than seeing progress is worth."""
 
 QUICK_TOGETHER = 200_000
-"""Rows that are soon brought together by entity: no need to do it side by side."""
+"""So few rows are grouped by entity quickly enough that parallel parts gain nothing."""
 
 ROWS = 50_000
 """Rows that are added up at a time where the engine sorts them by itself: they then fit into its cache."""
@@ -43,12 +43,12 @@ _CHEAP_WAYS = 8
 _GROWTH = 4.0
 
 _OVERHEAD = 1 / 60
-"""How much of a query's time may be for what it does however little it reads, such as to hash all entities. (Where
-processes share a query each of them does that, and what is sent to it comes on top.)
+"""The share of a query's time that its fixed costs may take, such as hashing all entities. (Each process that works on
+a query has these costs, and sending it the data comes on top.)
 """
 
 _LONGEST = 3.0
-"""Seconds that a query may take for the sake of that."""
+"""The longest that a query may take, in seconds, to keep that share."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -58,8 +58,8 @@ class Batch(msgspec.Struct, frozen=True):
     done: int
 
 
-class Cut:
-    """Cuts the passes over one table, which has so many entities."""
+class Batcher:
+    """Splits the passes over one table, which has so many entities, into batches."""
 
     def __init__(self, database: Database, statements: Statements, table: Table, entity: str, entities: int) -> None:
         self._database = database
@@ -91,7 +91,7 @@ class Cut:
         elif not (listed and self._features.reads_ranges_cheaply) or (self._table.rows or 0) <= QUICK_TOGETHER:
             yield Batch((Range(),), 0)
         elif self._entity in self._table.leading & self._table.sorted:
-            yield from self._by_pace(self._table.rows or 1)
+            yield from self._by_adaptive_ranges(self._table.rows or 1)
         else:
             # Each part reads the whole table, so that more than two would cost more than they save.
             half = max(1, (self._entities + 1) // 2)
@@ -108,12 +108,12 @@ class Cut:
                 return
             low, done = high, done + size
 
-    def _by_pace(self, rows: int) -> Iterator[Batch]:
+    def _by_adaptive_ranges(self, rows: int) -> Iterator[Batch]:
         low: Key | None = None
         done = 0
-        pace = _Pace(self._entities * _FIRST // rows)
+        sizes = AdaptiveBatchSize(self._entities * _FIRST // rows)
         while True:
-            size = max(1, pace.size() // _WAYS)
+            size = max(1, sizes.next() // _WAYS)
             parts: list[Part] = []
             for _ in range(_WAYS):
                 high = self._end(low, size)
@@ -129,9 +129,9 @@ class Cut:
     def _by_pages(self, pages: int, rows: int) -> Iterator[Batch]:
         low = 0
         ways = _CHEAP_WAYS if self._statements.parts_are_cheap else _WAYS
-        pace = _Pace(pages * _FIRST // rows)
+        sizes = AdaptiveBatchSize(pages * _FIRST // rows)
         while low is not None:
-            size = max(1, pace.size() // ways)
+            size = max(1, sizes.next() // ways)
             ends = [low + size * way for way in range(1, ways + 1)]
             last = ends[-1] >= pages
             # The last part has no end: pages may have been added since they were counted.
@@ -157,20 +157,19 @@ class Cut:
             yield Batch(tuple(parts), self._entities * max(before, 0) // max(highest, 1))
 
     def _last_rowid(self, low: int | None) -> int | None:
-        ((found,),) = self._database.rows(self._statements.block_boundary(low, ROWS))
-        return None if found is None else int(found)
+        ((rowid,),) = self._database.rows(self._statements.block_boundary(low, ROWS))
+        return None if rowid is None else int(rowid)
 
     def _end(self, low: Key | None, size: int) -> Key | None:
         """The last of the next `size` entities after `low`; `None` if there are no more behind them."""
-        found = self._database.rows(self._statements.boundary(low, size))
-        return found[0][0] if found and found[0][1] == size else None
+        last = self._database.rows(self._statements.boundary(low, size))
+        return last[0][0] if last and last[0][1] == size else None
 
 
-class _Pace:
-    """Sizes that grow or shrink until a query takes the time that it should: half a second, or longer where much of
-    it goes into what the query does however little it reads, such as to hash all entities.
+class AdaptiveBatchSize:
+    """Batch sizes that grow or shrink until a query takes half a second, or longer where its fixed costs are high.
 
-    To find that out the first size is the least there is; from the `second` on they are adapted.
+    The first batch is as small as possible, to measure these costs. Sizes are adapted from the `second` on.
     """
 
     def __init__(self, second: int) -> None:
@@ -179,8 +178,8 @@ class _Pace:
         self._aim = SECONDS
         self._began = math.inf
 
-    def size(self) -> int:
-        """The size of the next query. The last one has run since this was last asked."""
+    def next(self) -> int:
+        """The size of the next query; the previous query has run since the last call."""
         now = time.monotonic()
         took = now - self._began
         if self._sizes:

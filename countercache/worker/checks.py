@@ -19,7 +19,7 @@ from countercache.worker.protocol import Checked, Planned, Progressed, Reporter,
 from countercache.worker.source_reader import Source, by_source
 
 _FIELDS = 1000
-"""The names of so many fields of a source are listed."""
+"""The most fields of a source that are listed."""
 
 
 def plan(reporter: Reporter, settings: Settings, database: Database, start: StartCommand) -> None:
@@ -105,7 +105,7 @@ def _source(
                 opened.prepare()
             for step in _steps(opened, database, source):
                 database.parse(step.sql)
-            found = _found(subject, opened.names, *opened.names.field_names(database))
+            overview = _overview(subject, opened.names, *opened.names.field_names(database))
             warnings = list(surprises(database, settings, opened, counters))
             checked = [_counter(settings, opened, counter) for counter in counters]
     except CountercacheError as error:
@@ -113,14 +113,14 @@ def _source(
             raise
         yield _failed(subject, failure(error))
         return
-    yield found
+    yield overview
     yield from warnings
     for group, wrong in opened.group_failures.items():
         yield _failed(f"group {group}", wrong)
     yield from checked
 
 
-def _found(subject: str, names: Names, fields: Sequence[str], every: bool) -> Check:
+def _overview(subject: str, names: Names, fields: Sequence[str], every: bool) -> Check:
     """What was found of a source, in a few words. `every`: there are no other fields than these."""
     if not fields:
         return _failed(subject, names.without_fields())

@@ -45,15 +45,15 @@ def _rejected(database: Database, source: Source) -> Failure | None:
     fields = source.plan.fields
     if not fields:
         return None
-    ((*found,),) = database.rows(source.statements().sample(fields, SAMPLE))
+    ((*columns,),) = database.rows(source.statements().sample(fields, SAMPLE))
     rejections: dict[str, Rejection] = {}
     for i, field in enumerate(fields):
-        values, rejected, example = found[3 * i : 3 * i + 3]
+        values, rejected, example = columns[3 * i : 3 * i + 3]
         if rejected:
             rejections[field] = Rejection(values, rejected, *read_example(example))
     if not rejections:
         return None
-    names = source.names.names_of(database, {each.entity for each in rejections.values()})
+    names = source.names.names_of(database, {rejection.entity for rejection in rejections.values()})
     spellings = source.names.facts.spellings()
     return rejected_values(rejections, "", spellings, {str(key): name for key, name in names.items()})
 
@@ -61,18 +61,19 @@ def _rejected(database: Database, source: Source) -> Failure | None:
 def _unlisted(database: Database, source: Source) -> Iterator[str]:
     """Figures of entities and periods that the lookup tables do not list."""
     facts = source.names.facts
-    mine = facts.settings
+    source_settings = facts.settings
     lookups: list[tuple[str, str | None, Lookup | None]] = [
-        ("an entity", mine.entity, mine.entities),
-        ("a period", mine.period, mine.periods),
+        ("an entity", source_settings.entity, source_settings.entities),
+        ("a period", source_settings.period, source_settings.periods),
     ]
     for what, column, lookup in lookups:
         if column is None or lookup is None:
             continue
-        ((count,),) = database.rows(unlisted_sql(database.dialect, mine.table, column, lookup, SAMPLE))
+        ((count,),) = database.rows(unlisted_sql(database.dialect, source_settings.table, column, lookup, SAMPLE))
         if count:
             amount = f"{_sample(database, source)}{'1 row' if count == 1 else f'{count:,} rows'}"
-            yield f"{amount} of {mine.table} of {what} that {lookup.table} does not list: not counted anywhere"
+            where = f"{amount} of {source_settings.table} of {what}"
+            yield f"{where} that {lookup.table} does not list: not counted anywhere"
 
 
 def _doubles(database: Database, source: Source) -> Iterator[str]:
@@ -80,23 +81,27 @@ def _doubles(database: Database, source: Source) -> Iterator[str]:
     facts = source.names.facts
     if facts.unique:
         return
-    mine = facts.settings
-    columns = [name for name in (mine.entity, mine.period, mine.field) if name is not None]
-    if database.rows(doubles_sql(database.dialect, mine.table, columns, SAMPLE)):
-        what = f"{mine.table} has several values of one entity in one period"
+    source_settings = facts.settings
+    columns = [
+        name for name in (source_settings.entity, source_settings.period, source_settings.field) if name is not None
+    ]
+    if database.rows(doubles_sql(database.dialect, source_settings.table, columns, SAMPLE)):
+        what = f"{source_settings.table} has several values of one entity in one period"
         yield f"{what}: they are added up, and each counts in the coverage"
 
 
 def _mixed(database: Database, settings: Settings, source: Source) -> Iterator[tuple[str, str]]:
     """Groups, without an entities table, whose condition holds for some rows of an entity and not for others."""
-    mine = source.names.facts.settings
-    if mine.entities is not None:
+    source_settings = source.names.facts.settings
+    if source_settings.entities is not None:
         return
     for group in source.plan.groups:
         configured = settings.groups.get(group.name)  # none has the name of a value
         if configured is None or configured.where is None:
             continue
-        ((count,),) = database.rows(mixed_sql(database.dialect, mine.table, mine.entity, configured.where, SAMPLE))
+        ((count,),) = database.rows(
+            mixed_sql(database.dialect, source_settings.table, source_settings.entity, configured.where, SAMPLE)
+        )
         if count:
             entities = "1 entity" if count == 1 else f"{count:,} entities"
             rows = f"{_sample(database, source)}its condition holds for some rows of {entities} and not for others"
@@ -105,20 +110,22 @@ def _mixed(database: Database, settings: Settings, source: Source) -> Iterator[t
 
 def _several(database: Database, settings: Settings, source: Source) -> Iterator[tuple[str, str]]:
     """Groups by a column, without an entities table, that have entities in common."""
-    mine = source.names.facts.settings
-    if mine.entities is not None:
+    source_settings = source.names.facts.settings
+    if source_settings.entities is not None:
         return
     columns = {
         name: group.group_by
         for name, group in settings.groups.items()
         if group.source == source.plan.source and group.group_by and name not in source.group_failures
     }
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for column in dict.fromkeys(columns.values()):
-        ((found[column],),) = database.rows(several_sql(database.dialect, mine.table, mine.entity, column, SAMPLE))
+        ((counts[column],),) = database.rows(
+            several_sql(database.dialect, source_settings.table, source_settings.entity, column, SAMPLE)
+        )
     for group, column in columns.items():
-        if found[column]:
-            entities = "1 entity has" if found[column] == 1 else f"{found[column]:,} entities have"
+        if counts[column]:
+            entities = "1 entity has" if counts[column] == 1 else f"{counts[column]:,} entities have"
             rows = f'{_sample(database, source)}{entities} several values of "{column}"'
             yield group, f"{rows}: all their figures are in the group of each, so that groups need not add up to all"
 

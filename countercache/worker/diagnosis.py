@@ -25,7 +25,7 @@ from countercache.worker.names import Names, read_names
 from countercache.worker.protocol import Checked, Diagnosed, Report, Reporter, StartCommand
 
 LIMIT = 0.05
-"""Seconds that a query is given that would take much longer, to see that limits hold."""
+"""The limit, in seconds, of a query that takes much longer without one: it shows whether limits hold."""
 
 MANY_ROWS = 100_000
 """A table that is smaller is read as fast as its index."""
@@ -34,7 +34,7 @@ _HUGE = 8_000_000
 """Rows that take many seconds to be brought together by entity."""
 
 _FEW = 0.2
-"""So large a part of the periods is few."""
+"""At most this share of the periods counts as few."""
 
 _WORTH_IT = 0.5
 """An index is worth it where a part costs more than this share of the whole."""
@@ -70,12 +70,12 @@ def _limits(name: str, database: Database) -> Finding:
     except Refused as error:
         took = (time.monotonic() - began) * 1000
         if error.reason is Reason.TIMEOUT:
-            seen = f"a query with a limit of {LIMIT * 1000:.0f} ms was ended after {took:.0f} ms"
-            return Finding(name, "limits", Health.OK, seen, why)
+            outcome = f"a query with a limit of {LIMIT * 1000:.0f} ms was ended after {took:.0f} ms"
+            return Finding(name, "limits", Health.OK, outcome, why)
         return Finding(name, "limits", Health.WRONG, error.message, why, error.hint)
-    seen = f"a query with a limit of {LIMIT * 1000:.0f} ms ran to its end"
+    outcome = f"a query with a limit of {LIMIT * 1000:.0f} ms ran to its end"
     cure = "let its url name the server itself, or a pooler that keeps a transaction on one connection"
-    return Finding(name, "limits", Health.WRONG, seen, why, cure)
+    return Finding(name, "limits", Health.WRONG, outcome, why, cure)
 
 
 class _Ear:
@@ -109,8 +109,8 @@ def _checks(
         source = settings.counters[counter].source
         if not bad & {f"counter {counter}", f"source {source}"}:
             good.setdefault(source or "", []).append(counter)
-    seen = f"{sum(map(len, good.values()))} of {len(start.counters)} can be computed"
-    yield Finding(name, "counters", Health.OK, seen, why)
+    amount = f"{sum(map(len, good.values()))} of {len(start.counters)} can be computed"
+    yield Finding(name, "counters", Health.OK, amount, why)
     good.pop("", None)
     return good
 
@@ -122,31 +122,37 @@ def _indexes(
     names = read_names(database, settings, source, counters)
     # Groups are joined to what has been added up, whichever way that was read.
     names = msgspec.structs.replace(names, plan=msgspec.structs.replace(names.plan, groups=()))
-    mine, table = names.facts.settings, names.facts.table
+    source_settings, table = names.facts.settings, names.facts.table
     why = "a run that reads all of a table needs none; one that reads it part by part does"
     whole = database.catalog.cost(_statement(database, names, names.plan, Range()))
     wanted: dict[str, str] = {}
-    batched = settings.agent.batch_size != "auto" and _is_large(table) and mine.entity not in table.leading
+    batched = settings.agent.batch_size != "auto" and _is_large(table) and source_settings.entity not in table.leading
     if batched and _part_cost(database, names) > _WORTH_IT * whole:
-        seen = f"each batch of {settings.agent.batch_size} entities reads all of {mine.table}"
-        wanted[mine.entity] = f'{seen}; an index on {mine.entity}, or batch_size = "auto", ends that'
+        problem = f"each batch of {settings.agent.batch_size} entities reads all of {source_settings.table}"
+        wanted[source_settings.entity] = (
+            f'{problem}; an index on {source_settings.entity}, or batch_size = "auto", ends that'
+        )
     if settings.agent.batch_size == "auto" and _could_be_cut(database, names, table):
-        seen = f"counters over entities read {mine.table} in one query that takes long and shows no progress"
-        wanted[mine.entity] = f"{seen}; with an index on {mine.entity} it is cut into several"
-    some = _some_periods(names)
-    selective = some is not None and _is_large(table) and mine.period not in table.leading
+        problem = (
+            f"counters over entities read {source_settings.table} in one query that takes long and shows no progress"
+        )
+        wanted[source_settings.entity] = f"{problem}; with an index on {source_settings.entity} it is cut into several"
+    few_periods = _some_periods(names)
+    selective = few_periods is not None and _is_large(table) and source_settings.period not in table.leading
     if (
-        some
-        and mine.period
+        few_periods
+        and source_settings.period
         and selective
-        and database.catalog.cost(_statement(database, names, some, Range())) > _WORTH_IT * whole
+        and database.catalog.cost(_statement(database, names, few_periods, Range())) > _WORTH_IT * whole
     ):
-        few = f"{len(some.periods or ())} of {len(names.periods or ())} periods"
-        wanted[mine.period] = f"for {few} all of {mine.table} is read; an index on {mine.period} ends that"
-    for column, seen in wanted.items():
-        yield Finding(name, "index", Health.WARNING, seen, why, database.catalog.create_index(table, column))
+        few = f"{len(few_periods.periods or ())} of {len(names.periods or ())} periods"
+        wanted[source_settings.period] = (
+            f"for {few} all of {source_settings.table} is read; an index on {source_settings.period} ends that"
+        )
+    for column, problem in wanted.items():
+        yield Finding(name, "index", Health.WARNING, problem, why, database.catalog.create_index(table, column))
     if not wanted:
-        yield Finding(name, "index", Health.OK, f"{mine.table} needs none beside those that it has", why)
+        yield Finding(name, "index", Health.OK, f"{source_settings.table} needs none beside those that it has", why)
 
 
 def _could_be_cut(database: Database, names: Names, table: Table) -> bool:
@@ -187,9 +193,7 @@ def _part_cost(database: Database, names: Names) -> float:
     if not names.facts.settings.entities:
         # To find where the next range begins costs as much.
         return database.catalog.cost(first)
-    found = database.rows(first)
+    rows = database.rows(first)
     return (
-        database.catalog.cost(_statement(database, names, names.plan, Range(found[0][0], found[0][0])))
-        if found
-        else 0.0
+        database.catalog.cost(_statement(database, names, names.plan, Range(rows[0][0], rows[0][0]))) if rows else 0.0
     )

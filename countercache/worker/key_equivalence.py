@@ -18,10 +18,10 @@ from countercache.errors import ConfigError
 from countercache.model.table import Key, Kind
 
 _COLUMNS = 500
-"""As many keys are compared in one query: each is a column of it."""
+"""How many keys are compared in one query, each in a column of its own."""
 
 
-class Alike:
+class KeyEquivalence:
     """The keys of one column of the figures. Several spellings stand for each other; only the database knows which."""
 
     def __init__(self, database: Database, facts: Facts, column: str, known: Iterable[Key] = ()) -> None:
@@ -34,33 +34,35 @@ class Alike:
             self._known[self._fold(key)].append(key)
 
     def all(self, key: Key) -> tuple[Key, ...]:
-        """The known keys that a key of the column is equal to; if there are none it is the first of its kind."""
+        """The known keys that a key of the column is equal to. A key that is equal to none becomes known itself."""
         if key not in self._found:
             known = self._known[self._fold(key)]
-            others = [each for each in known if each != key]
-            found = [key][: len(known) - len(others)] + self._equal(key, others)
-            if not found:
+            others = [other for other in known if other != key]
+            equal = [key][: len(known) - len(others)] + self._equal(key, others)
+            if not equal:
                 known.append(key)
-            self._found[key] = tuple(found) or (key,)
+            self._found[key] = tuple(equal) or (key,)
         return self._found[key]
 
     def one(self, key: Key) -> Key:
         """The known key that stands for this one. Raises `ConfigError` where there are two."""
-        found = self.all(key)
-        if len(found) > 1:
-            mine = self._facts.settings
-            message = f'column "{self._column}" of table "{mine.table}" takes {found[0]!r} and {found[1]!r} for one key'
+        equal = self.all(key)
+        if len(equal) > 1:
+            settings = self._facts.settings
+            message = (
+                f'column "{self._column}" of table "{settings.table}" takes {equal[0]!r} and {equal[1]!r} for one key'
+            )
             raise ConfigError(message, hint="leave one of them in the lookup table")
-        return found[0]
+        return equal[0]
 
     def _equal(self, key: Key, likely: list[Key]) -> list[Key]:
-        found: list[Key] = []
+        equal: list[Key] = []
         for at in range(0, len(likely), _COLUMNS):
-            some = likely[at : at + _COLUMNS]
-            query = equal_sql(self._database.dialect, self._facts.settings.table, self._column, key, some)
+            compared = likely[at : at + _COLUMNS]
+            query = equal_sql(self._database.dialect, self._facts.settings.table, self._column, key, compared)
             for row in self._database.rows(query):
-                found += [each for each, is_equal in zip(some, row, strict=True) if is_equal]
-        return found
+                equal += [other for other, is_equal in zip(compared, row, strict=True) if is_equal]
+        return equal
 
     def _fold(self, key: Key) -> str:
         """What is the same for keys that may be equal, and seldom for others: only those are asked for."""
@@ -79,5 +81,5 @@ def _fold(key: Key) -> str:
         number = Decimal(text)
     except InvalidOperation:
         parts = unicodedata.normalize("NFKD", text.rstrip())
-        return "".join(each for each in parts if not unicodedata.combining(each)).casefold()
+        return "".join(character for character in parts if not unicodedata.combining(character)).casefold()
     return str(number.normalize()) if number.is_finite() else text

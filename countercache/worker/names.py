@@ -28,10 +28,10 @@ from countercache.settings import Layout, Lookup, Settings, SourceSettings
 _TWICE = "has {} in two forms that look alike, such as a number and a text"
 
 MANY = 10_000
-"""As many different names are read to find the one that may have been meant."""
+"""How many different names are read to find the one that may have been meant."""
 
 _SAMPLE = 100_000
-"""So many rows of a long table are looked at for the names of its fields, where no other table has them."""
+"""How many rows of a long table are searched for the names of its fields, where no other table has them."""
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -76,16 +76,16 @@ class Names(msgspec.Struct, frozen=True):
         lookup = self.facts.settings.entities
         if lookup is None or not keys:
             return {}
-        found = database.rows(named_sql(database.dialect, lookup, sorted(keys, key=repr)))
-        return {key: text_of(name) for key, name in found}
+        rows = database.rows(named_sql(database.dialect, lookup, sorted(keys, key=repr)))
+        return {key: text_of(name) for key, name in rows}
 
     def field_names(self, database: Database) -> tuple[list[str], bool]:
         """The names of the fields, in order, and whether these are all."""
         if self.complete:
             return sorted(self.facts.fields), True
         settings = self.facts.settings
-        found = database.rows(sample_sql(database.dialect, settings.table, settings.field or "", _SAMPLE))
-        return [text_of(key) for key, _ in found if key is not None], sum(count for _, count in found) < _SAMPLE
+        rows = database.rows(sample_sql(database.dialect, settings.table, settings.field or "", _SAMPLE))
+        return [text_of(key) for key, _ in rows if key is not None], sum(count for _, count in rows) < _SAMPLE
 
     def without_fields(self) -> Failure:
         """Why there is no field at all, and what to do."""
@@ -116,37 +116,39 @@ class Names(msgspec.Struct, frozen=True):
 
 def read_names(database: Database, settings: Settings, source: str, counters: Sequence[str]) -> Names:
     """Look at a source's tables. Raises `ConfigError` for a table or column that is not there, or cannot be used."""
-    mine = settings.sources[source]
-    table = find_table(database, mine.table)
-    for column in (mine.entity, mine.period, mine.field, mine.value):
+    source_settings = settings.sources[source]
+    table = find_table(database, source_settings.table)
+    for column in (source_settings.entity, source_settings.period, source_settings.field, source_settings.value):
         if column is not None:
-            find_column(table, column, mine.table)
-    entities = _find_lookup(database, mine.entities)
-    _find_lookup(database, mine.periods)
+            find_column(table, column, source_settings.table)
+    entities = _find_lookup(database, source_settings.entities)
+    _find_lookup(database, source_settings.periods)
     periods: tuple[Period, ...] | None = None
-    if mine.period is None:
+    if source_settings.period is None:
         periods = (Period(ALL, ALL),)
-    elif mine.periods:
-        periods = tuple(Period(key, name) for key, name in _read_lookup(database, mine.periods, unique=True))
+    elif source_settings.periods:
+        periods = tuple(Period(key, name) for key, name in _read_lookup(database, source_settings.periods, unique=True))
     fields, wrong, complete = _read_fields(database, settings, source, counters, table)
-    strangers = mine.entities is not None and not _always_listed(mine.entities, mine.entity, table, entities)
-    known = KnownFields(fields, complete, _cures(mine, table))
+    strangers = source_settings.entities is not None and not _always_listed(
+        source_settings.entities, source_settings.entity, table, entities
+    )
+    known = KnownFields(fields, complete, _cures(source_settings, table))
     plan = make_plan(settings, source, counters, known, strangers=strangers)
     if not complete:
         fields = {name: fields.get(name, name) for name in {*plan.fields, *fields}}
         wrong |= _unknown_fields(database, settings, source, plan)
     right = {name: key for name, key in fields.items() if name not in wrong}
-    facts = Facts(mine, table, right, entities)
+    facts = Facts(source_settings, table, right, entities)
     return Names(facts, _without(plan, wrong), complete, periods, wrong)
 
 
 def find_table(database: Database, name: str) -> Table:
     """The table of this name. Raises `ConfigError` with the nearest name."""
-    found = database.catalog.describe(split_name(name))
-    if found is None:
+    table = database.catalog.describe(split_name(name))
+    if table is None:
         hint = nearest(name, database.catalog.table_names()) or "check the name, and the schema it is in"
         raise ConfigError(f'database {database.target.name} has no table "{name}"', hint=hint)
-    return found
+    return table
 
 
 def find_column(table: Table, name: str, called: str) -> Column:
@@ -193,8 +195,8 @@ def _check_lookup(database: Database, lookup: Lookup) -> None:
 
 def _read_lookup(database: Database, lookup: Lookup, *, unique: bool) -> list[tuple[Key, str]]:
     """Key and name of each row. With `unique`, raises `ConfigError` for two rows of one name."""
-    found: dict[Key, object] = dict(database.rows(lookup_sql(database.dialect, lookup)))
-    rows = [(key, text_of(name)) for key, name in found.items()]
+    by_key: dict[Key, object] = dict(database.rows(lookup_sql(database.dialect, lookup)))
+    rows = [(key, text_of(name)) for key, name in by_key.items()]
     twice = _repeated(name for _, name in rows)
     if unique and twice:
         hint = f'choose another column than "{lookup.name}" for the names'
@@ -206,29 +208,37 @@ def _read_fields(
     database: Database, settings: Settings, source: str, counters: Sequence[str], table: Table
 ) -> tuple[dict[str, Key], dict[str, Failure], bool]:
     """The fields by name; what is wrong with some of them; whether these are all."""
-    mine = settings.sources[source]
-    if mine.layout is Layout.WIDE:
-        return (*_wide_fields(mine, table), True)
-    value = table.columns[mine.value or ""]
+    source_settings = settings.sources[source]
+    if source_settings.layout is Layout.WIDE:
+        return (*_wide_fields(source_settings, table), True)
+    value = table.columns[source_settings.value or ""]
     if value.kind is Kind.OTHER:
         hint = "it must be of a numeric or text type"
-        raise ConfigError(f'column "{value.name}" of table "{mine.table}" is of type {value.type}', hint=hint)
-    if isinstance(mine.fields, Lookup):
-        _find_lookup(database, mine.fields)
-        rows = _read_lookup(database, mine.fields, unique=False)
+        raise ConfigError(
+            f'column "{value.name}" of table "{source_settings.table}" is of type {value.type}', hint=hint
+        )
+    if isinstance(source_settings.fields, Lookup):
+        _find_lookup(database, source_settings.fields)
+        rows = _read_lookup(database, source_settings.fields, unique=False)
         twice = _repeated(name for _, name in rows)
-        wrong = {name: _wrong(f'table "{mine.fields.table}" has two rows named "{name}"') for name in twice}
+        wrong = {name: _wrong(f'table "{source_settings.fields.table}" has two rows named "{name}"') for name in twice}
         return {name: key for key, name in rows}, wrong, True
     # Without a lookup table the names are only in the figures: they are looked for where a counter has that name too.
     if not ambiguous(settings, source, counters):
         return {}, {}, False
-    keys = [key for (key,) in database.rows(distinct_sql(database.dialect, mine.table, mine.field or ""))]
-    wrong = {name: _wrong(f'column "{mine.field}" {_TWICE.format(name)}') for name in _repeated(map(text_of, keys))}
+    keys = [
+        key
+        for (key,) in database.rows(distinct_sql(database.dialect, source_settings.table, source_settings.field or ""))
+    ]
+    wrong = {
+        name: _wrong(f'column "{source_settings.field}" {_TWICE.format(name)}')
+        for name in _repeated(map(text_of, keys))
+    }
     fields: dict[str, Key] = {text_of(key): key for key in keys}
-    if not table.columns[mine.field or ""].exact:
+    if not table.columns[source_settings.field or ""].exact:
         # A formula may spell a field otherwise than the rows do.
         others = sorted(mentioned(settings, source, counters) - fields.keys())
-        fields |= {name: name for name in others if _is_in(database, mine, name)}
+        fields |= {name: name for name in others if _is_in(database, source_settings, name)}
     return fields, wrong, False
 
 
@@ -237,55 +247,62 @@ def _unknown_fields(database: Database, settings: Settings, source: str, plan: P
 
     Of a table without any rows nothing can be said.
     """
-    mine = settings.sources[source]
-    missing = [field for field in plan.fields if not _is_in(database, mine, field)]
+    source_settings = settings.sources[source]
+    missing = [field for field in plan.fields if not _is_in(database, source_settings, field)]
     if not missing:
         return {}
-    keys = database.rows(distinct_sql(database.dialect, mine.table, mine.field or "", limit=MANY))
+    keys = database.rows(distinct_sql(database.dialect, source_settings.table, source_settings.field or "", limit=MANY))
     known = {text_of(key) for (key,) in keys}
     formulas = {name for name, counter in settings.counters.items() if counter.source == source}
     wrong = {}
     for field in missing if known else ():
         others = (known | formulas) - {field}
-        hint = nearest(field, others) or f'see what column "{mine.field}" of table "{mine.table}" holds'
+        hint = (
+            nearest(field, others)
+            or f'see what column "{source_settings.field}" of table "{source_settings.table}" holds'
+        )
         wrong[field] = _wrong("no field or counter is called that", hint)
     return wrong
 
 
-def _is_in(database: Database, mine: SourceSettings, field: str) -> bool:
+def _is_in(database: Database, settings: SourceSettings, field: str) -> bool:
     """Whether some row is of the field; a name that the column cannot hold is in none."""
     try:
         with database.savepoint():
-            return bool(database.rows(equals_sql(database.dialect, mine.table, mine.field or "", field)))
+            return bool(database.rows(equals_sql(database.dialect, settings.table, settings.field or "", field)))
     except Refused:
         return False
 
 
-def _wide_fields(mine: SourceSettings, table: Table) -> tuple[dict[str, Key], dict[str, Failure]]:
-    if isinstance(mine.fields, dict):
-        listed = dict(mine.fields)
-    elif isinstance(mine.fields, tuple):
-        listed = {name: name for name in mine.fields}
+def _wide_fields(settings: SourceSettings, table: Table) -> tuple[dict[str, Key], dict[str, Failure]]:
+    if isinstance(settings.fields, dict):
+        listed = dict(settings.fields)
+    elif isinstance(settings.fields, tuple):
+        listed = {name: name for name in settings.fields}
     else:
-        # What is unique by itself is a key of the rows, not a figure.
-        keys = {mine.entity, mine.period, *(name for each in table.unique if len(each) == 1 for name in each)}
+        # A column that is unique by itself is a key of the rows, not a figure.
+        keys = {
+            settings.entity,
+            settings.period,
+            *(name for columns in table.unique if len(columns) == 1 for name in columns),
+        }
         listed = {name: name for name, column in table.columns.items() if name not in keys and _is_numeric(column)}
     wrong: dict[str, Failure] = {}
     for field, name in listed.items():
         column = table.columns.get(name)
         if column is None:
-            wrong[field] = _wrong(f'table "{mine.table}" has no column "{name}"', nearest(name, table.columns))
+            wrong[field] = _wrong(f'table "{settings.table}" has no column "{name}"', nearest(name, table.columns))
         elif column.kind is Kind.OTHER:
-            message = f'column "{name}" of table "{mine.table}" is of type {column.type}, which holds no figures'
+            message = f'column "{name}" of table "{settings.table}" is of type {column.type}, which holds no figures'
             wrong[field] = _wrong(message)
     return dict(listed), wrong
 
 
-def _texts(mine: SourceSettings, table: Table) -> list[str]:
+def _texts(settings: SourceSettings, table: Table) -> list[str]:
     """The columns of a wide table that could be fields if the configuration named them."""
-    if mine.layout is not Layout.WIDE or mine.fields is not None:
+    if settings.layout is not Layout.WIDE or settings.fields is not None:
         return []
-    keys = {mine.entity, mine.period}
+    keys = {settings.entity, settings.period}
     texts = {Kind.TEXT, Kind.ANY}
     return [
         name
@@ -294,12 +311,12 @@ def _texts(mine: SourceSettings, table: Table) -> list[str]:
     ]
 
 
-def _cures(mine: SourceSettings, table: Table) -> dict[str, str]:
+def _cures(settings: SourceSettings, table: Table) -> dict[str, str]:
     """What makes fields of columns that are none."""
     cure = "name it in `fields`, and in `numbers` how it spells numbers"
     return {
-        name: f'column "{name}" of table "{mine.table}" is of type {table.columns[name].type}: {cure}'
-        for name in _texts(mine, table)
+        name: f'column "{name}" of table "{settings.table}" is of type {table.columns[name].type}: {cure}'
+        for name in _texts(settings, table)
     }
 
 

@@ -22,11 +22,11 @@ from countercache.errors import ConfigError
 from countercache.model.states import Reason
 from countercache.model.table import Key
 from countercache.worker.batching import Batch
-from countercache.worker.key_equivalence import Alike
+from countercache.worker.key_equivalence import KeyEquivalence
 from countercache.worker.names import Names
 
 _NO_ROWS = 10**18
-"""So many rows that next to nothing is added as whole numbers: they cannot overflow then."""
+"""A number of rows for which only tiny values are added as whole numbers, so that no sum overflows."""
 
 
 Found = TypeVar("Found")
@@ -39,12 +39,14 @@ class _UnpackableError(Exception):
 class Passes:
     """Reads a source as a plan says. `periods` are those that are known, `array` is of `Masks`."""
 
-    def __init__(self, database: Database, names: Names, plan: Plan, periods: Alike, array: str | None = None) -> None:
+    def __init__(
+        self, database: Database, names: Names, plan: Plan, periods: KeyEquivalence, array: str | None = None
+    ) -> None:
         self._database = database
         self._periods = periods
         self._listed = next((1 << group.bit for group in plan.groups if group.name == LISTED), 0)
         fields = () if names.facts.wide else names.facts.fields.values()
-        self._fields = Alike(database, names.facts, names.facts.settings.field or "", fields)
+        self._fields = KeyEquivalence(database, names.facts, names.facts.settings.field or "", fields)
         self._named: defaultdict[Key, list[str]] = defaultdict(list)
         for name, key in names.facts.fields.items():
             self._named[key].append(name)
@@ -60,15 +62,15 @@ class Passes:
 
     def statements(self, rows: int | None = None) -> Statements:
         """The queries, of which one adds up so many rows at most (`None`: all that the table has)."""
-        most = _NO_ROWS if self._overflows else self._names.facts.table.rows if rows is None else rows
-        how = (self._guarded, most, self._packing)
+        limit = _NO_ROWS if self._overflows else self._names.facts.table.rows if rows is None else rows
+        how = (self._guarded, limit, self._packing)
         if how not in self._statements:
             self._statements[how] = Statements(
                 self._engine,
                 self._names.facts,
                 self._plan,
                 guarded=self._guarded,
-                rows=most,
+                rows=limit,
                 array=self._array,
                 packing=self._packing,
             )
@@ -92,20 +94,20 @@ class Passes:
 
     def rejections(self) -> dict[tuple[Key, str, int], Rejection]:
         """What was rejected, by period, field and mask."""
-        found: dict[tuple[Key, str, int], Rejection] = {}
+        rejections: dict[tuple[Key, str, int], Rejection] = {}
         words = words_of(self._plan.groups)
         for row in self._database.rows(self.statements().rejections(self._plan.fields)):
             mask = unmask(row[1 : 1 + words])
             for i, field in enumerate(self._plan.fields):
                 values, rejected, example = row[1 + words + 3 * i : 4 + words + 3 * i]
                 if rejected and self._is_listed(mask):
-                    place = (self._periods.one(row[0]), field, mask)
-                    here = Rejection(values, rejected, *read_example(example))
-                    found[place] = found.get(place, Rejection()) + here
+                    key = (self._periods.one(row[0]), field, mask)
+                    rejection = Rejection(values, rejected, *read_example(example))
+                    rejections[key] = rejections.get(key, Rejection()) + rejection
                 elif values and self._is_listed(mask):
-                    place = (self._periods.one(row[0]), field, mask)
-                    found[place] = found.get(place, Rejection()) + Rejection(values)
-        return found
+                    key = (self._periods.one(row[0]), field, mask)
+                    rejections[key] = rejections.get(key, Rejection()) + Rejection(values)
+        return rejections
 
     def other_periods(self, known: Iterable[Key]) -> set[Key]:
         """The periods beside the known ones that have values."""
@@ -139,19 +141,19 @@ class Passes:
 
     def _totals(self, batch: Batch, rows: int | None) -> list[tuple[Key, str, int, Totals]]:
         words = words_of(self._plan.groups)
-        found: list[tuple[Key, str, int, Totals]] = []
+        totals: list[tuple[Key, str, int, Totals]] = []
 
         def add(period: Key, field: str, mask: int, numbers: Row) -> None:
             if self._is_listed(mask):
-                found.append((self._periods.one(period), field, mask, self._engine.field_values.read_totals(numbers)))
+                totals.append((self._periods.one(period), field, mask, self._engine.field_values.read_totals(numbers)))
 
         for row in self._totals_rows(batch, self.statements(rows)):
             if self._packing:
-                place = self._packing.unpack(row[0])
-                if place is None:
+                unpacked = self._packing.unpack(row[0])
+                if unpacked is None:
                     raise _UnpackableError
-                for name in self._named.get(place[1], []):
-                    add(place[0], name, place[2], row[1:])
+                for name in self._named.get(unpacked[1], []):
+                    add(unpacked[0], name, unpacked[2], row[1:])
             elif self._names.facts.wide:
                 mask = unmask(row[1 : 1 + words])
                 for i, field in enumerate(self._plan.totals):
@@ -162,7 +164,7 @@ class Passes:
                 # A field may have several names, which the column takes for one.
                 for name in (name for key in self._fields.all(row[1]) for name in self._named.get(key, [])):
                     add(row[0], name, mask, numbers)
-        return found
+        return totals
 
     def _totals_rows(self, batch: Batch, statements: Statements) -> list[Row]:
         if self._engine.features.reads_parts_together:
@@ -186,16 +188,16 @@ class Passes:
             if row[query.at[""]["present"]]:
                 parts.present.add(period)
             for spec in specs:
-                found = {name: row[at] for name, at in query.at[spec.name].items()}
-                parts.any_rejected |= bool(found.get("rejected"))
+                numbers = {name: row[at] for name, at in query.at[spec.name].items()}
+                parts.any_rejected |= bool(numbers.get("rejected"))
                 if spec.complete:
-                    parts.completes[period, spec.name, mask] += _complete_totals(spec, found)
+                    parts.completes[period, spec.name, mask] += _complete_totals(spec, numbers)
                 else:
-                    parts.entity_stats[period, spec.name, mask] += _stats(found)
+                    parts.entity_stats[period, spec.name, mask] += _stats(numbers)
         return parts
 
     def _entity_rows(self, specs: Sequence[Spec], within: Part) -> PartialSums:
-        """Where the database has no decimals to divide, the formulas are computed here, row by row."""
+        """Compute the formulas here, row by row, for a database that cannot divide exactly."""
         parts = PartialSums()
         words = words_of(self._plan.groups)
         fields = sorted({field for spec in specs for field in spec.fields})
@@ -225,9 +227,9 @@ def entity_stats(spec: Spec, sums: dict[str, Totals], entity: Key) -> EntityStat
     if not present:
         return EntityStats()
     lacking = not spec.strict <= present
-    found = EntityStats(rows=1, lacking=int(lacking), example=entity if lacking else None)
+    stats = EntityStats(rows=1, lacking=int(lacking), example=entity if lacking else None)
     if not frozenset(spec.fields) - spec.optional <= present:
-        return found
+        return stats
 
     def lookup(name: Name) -> Decimal:
         return sums[name.name].total
@@ -235,29 +237,29 @@ def entity_stats(spec: Spec, sums: dict[str, Totals], entity: Key) -> EntityStat
     try:
         value = evaluate(spec.node, lookup)
     except ZeroDivisionError:
-        return found + EntityStats(complete=1)
+        return stats + EntityStats(complete=1)
     if value is None:
         raise ConfigError(f"counter {spec.name} has no value for an entity with all its fields")
-    return found + EntityStats(1, value, value, value, 1)
+    return stats + EntityStats(1, value, value, value, 1)
 
 
-def _complete_totals(spec: Spec, found: dict[str, Any]) -> CompleteTotals:
+def _complete_totals(spec: Spec, numbers: dict[str, Any]) -> CompleteTotals:
     """The totals of a complete counter from columns by their names."""
-    if not found["complete"]:
+    if not numbers["complete"]:
         return CompleteTotals()
-    return CompleteTotals(found["complete"], {field: finite(found[f"total {field}"]) for field in spec.fields})
+    return CompleteTotals(numbers["complete"], {field: finite(numbers[f"total {field}"]) for field in spec.fields})
 
 
-def _stats(found: dict[str, Any]) -> EntityStats:
+def _stats(numbers: dict[str, Any]) -> EntityStats:
     """Statistics from columns by their names; those that nobody asked for are not there."""
-    low, high = found.get("low"), found.get("high")
+    low, high = numbers.get("low"), numbers.get("high")
     return EntityStats(
-        found["count"],
-        Decimal(0) if found.get("total") is None else finite(found["total"]),
+        numbers["count"],
+        Decimal(0) if numbers.get("total") is None else finite(numbers["total"]),
         None if low is None else finite(low),
         None if high is None else finite(high),
-        found["complete"],
-        found.get("rows", found["complete"]),
-        found.get("lacking", 0),
-        found.get("example"),
+        numbers["complete"],
+        numbers.get("rows", numbers["complete"]),
+        numbers.get("lacking", 0),
+        numbers.get("example"),
     )

@@ -24,8 +24,8 @@ from countercache.databases.statements import Statements
 from countercache.model.states import ALL, LATEST, Failure, Progress, Reason
 from countercache.model.table import Key
 from countercache.settings import Settings
-from countercache.worker.batching import ROWS, Batch, Cut
-from countercache.worker.key_equivalence import Alike
+from countercache.worker.batching import ROWS, Batch, Batcher
+from countercache.worker.key_equivalence import KeyEquivalence
 from countercache.worker.names import Names, read_names
 from countercache.worker.passes import Passes
 from countercache.worker.protocol import Finished
@@ -69,7 +69,9 @@ class Source:
         self._sizes: dict[str, int] = {}
         self._periods = self.names.periods
         facts = self.names.facts
-        self._alike = Alike(database, facts, facts.settings.period or "", (each.key for each in self._periods or ()))
+        self._equivalence = KeyEquivalence(
+            database, facts, facts.settings.period or "", (period.key for period in self._periods or ())
+        )
         self._latest: dict[str, Latest] = {}
         self._rejections: dict[tuple[Key, str, int], Rejection] | None = None
 
@@ -78,7 +80,7 @@ class Source:
         return self._passes().statements()
 
     def _passes(self, array: str | None = None) -> Passes:
-        return Passes(self._database, self.names, self.plan, self._alike, array)
+        return Passes(self._database, self.names, self.plan, self._equivalence, array)
 
     def prepare(self) -> None:
         """Look at what the passes need to know besides names: groups and periods."""
@@ -124,7 +126,7 @@ class Source:
             yield from self._finish(passes, [name for name in self.plan.specs if name not in later])
         if later:
             if self.plan.periods != ():
-                batches = self._cut(passes).entities(batch_size)
+                batches = self._batcher(passes).entities(batch_size)
                 self._run(batches, lambda batch: passes.entities(batch, self._parts), f"entities of {self._source}")
                 self._fields |= set(self.plan.fields)
             yield from self._finish(passes, [name for name in self.plan.specs if name in later])
@@ -135,7 +137,7 @@ class Source:
             return
         passes.read_only(periods)
         rows = ROWS if isinstance(batch_size, str) and self._in_blocks() else None
-        batches = self._cut(passes).totals(batch_size)
+        batches = self._batcher(passes).totals(batch_size)
         self._run(batches, lambda batch: passes.totals(batch, self._parts, rows), f"totals of {self._source}")
         passes.checked(self.plan.totals)
         self._fields |= set(self.plan.totals)
@@ -155,7 +157,7 @@ class Source:
         if not self._decide(wanted, periods, some_unread=bool(unread)):
             self._read_totals(passes, batch_size, unread)
             self._decide(wanted, periods, some_unread=False)
-        latest = {each.period for each in self._latest.values() if each.period is not None}
+        latest = {decided.period for decided in self._latest.values() if decided.period is not None}
         needed = only(periods, self._wanted_labels() or (), latest, compare=self._compares())
         self._read_totals(passes, batch_size, tuple(needed - self._read))
         self._read_only(needed)
@@ -165,10 +167,10 @@ class Source:
         counts = self._parts.counts()
         counted = periods[-1 - PERIODS_BEFORE :] if some_unread else periods
         for counter in counters:
-            found = latest(self.plan, counter, counted, counts, some_unread=some_unread)
-            if found is None:
+            decided = latest(self.plan, counter, counted, counts, some_unread=some_unread)
+            if decided is None:
                 return False
-            self._latest[counter] = found
+            self._latest[counter] = decided
         return True
 
     def _finish(self, passes: Passes, counters: Iterable[str]) -> Iterator[Finished]:
@@ -201,9 +203,9 @@ class Source:
         query = self.statements().masks.array_query(self._sizes[ALL], lowest, highest)
         return None if query is None else str(self._database.rows(query)[0][0])
 
-    def _cut(self, passes: Passes) -> Cut:
+    def _batcher(self, passes: Passes) -> Batcher:
         facts = self.names.facts
-        return Cut(self._database, passes.statements(), facts.table, facts.settings.entity, self._sizes[ALL])
+        return Batcher(self._database, passes.statements(), facts.table, facts.settings.entity, self._sizes[ALL])
 
     def _in_blocks(self) -> bool:
         """Whether a limited number of rows is added up at a time."""
@@ -270,16 +272,16 @@ class Source:
         named = {name for group in self.plan.groups for name in group.entities}
         if not named:
             return
-        found = {name for (name,) in self._database.rows(self.statements().masks.named(sorted(named)))}
+        existing = {name for (name,) in self._database.rows(self.statements().masks.named(sorted(named)))}
         # Of those that are not spelled like that, the database says whether they are the same to it.
         masks = self.statements().masks
-        found |= {name for name in sorted(named - found) if self._database.rows(masks.named([name]))}
-        if named <= found:
+        existing |= {name for name in sorted(named - existing) if self._database.rows(masks.named([name]))}
+        if named <= existing:
             return
         known = self.names.entity_names(self._database)
         for group in self.plan.groups:
             for name in group.entities:
-                if name not in found:
+                if name not in existing:
                     message = f'group "{group.name}": no entity is called "{name}"'
                     self.group_failures[group.name] = Failure(Reason.CONFIG, message, nearest(name, known))
 
@@ -289,7 +291,7 @@ class Source:
         if self._rejections is None and self._parts.any_rejected:
             self._rejections = passes.rejections()
         rejections = self._rejections or {}
-        examples: set[Key] = {each.entity for each in rejections.values() if each.rejected}
+        examples: set[Key] = {rejection.entity for rejection in rejections.values() if rejection.rejected}
         examples |= {stats.example for stats in self._parts.entity_stats.values() if stats.example is not None}
         return Known(
             tuple(periods),
@@ -322,9 +324,9 @@ class Source:
 
 def by_source(settings: Settings, counters: Sequence[str]) -> dict[str, list[str]]:
     """The counters over sources, by source."""
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for counter in counters:
         source = settings.counters[counter].source
         if source is not None:
-            found.setdefault(source, []).append(counter)
-    return found
+            by_name.setdefault(source, []).append(counter)
+    return by_name

@@ -60,11 +60,11 @@ def _compute(channel: Channel, settings: Settings, database: Database, start: St
 
 
 def _by_sql(settings: Settings, database: Database, counter: str) -> Finished:
-    mine = settings.counters[counter]
+    counter_settings = settings.counters[counter]
     began = time.monotonic()
     try:
         with database.savepoint():
-            value = database.number(mine.sql or "", mine.timeout)
+            value = database.number(counter_settings.sql or "", counter_settings.timeout)
     except Refused as error:
         return Finished(counter, failure=failure(error))
     cell = CellId(counter, ALL, ALL)

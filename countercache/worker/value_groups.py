@@ -16,7 +16,7 @@ from countercache.settings import Settings
 from countercache.worker.names import Names, find_column, text_of
 
 MOST_VALUES = 1000
-"""So many values of a column become groups; a column with more was hardly meant."""
+"""The most values of a column that become groups; a column with more was hardly meant."""
 
 
 def with_value_groups(
@@ -34,14 +34,14 @@ def with_value_groups(
             groups.append(group)
             continue
         try:
-            found = _conditions(database, names, group.group_by)
-            _check_names(found, {ALL, *settings.groups}, groups)
+            conditions = _conditions(database, names, group.group_by)
+            _check_names(conditions, {ALL, *settings.groups}, groups)
         except (ConfigError, Refused) as error:
             wrong[group.name] = Failure(Reason.CONFIG, f'group "{group.name}": {error.message}', error.hint)
             continue
-        members[group.name] = tuple(found)
+        members[group.name] = tuple(conditions)
         known = {other.name for other in groups}
-        groups += [Group(name, 0, where=condition) for name, condition in found.items() if name not in known]
+        groups += [Group(name, 0, where=condition) for name, condition in conditions.items() if name not in known]
     numbered = tuple(msgspec.structs.replace(group, bit=bit) for bit, group in enumerate(groups))
     return _without(msgspec.structs.replace(plan, groups=numbered), members, wrong), wrong
 
@@ -52,7 +52,7 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
     lookup = facts.settings.entities
     called = lookup.table if lookup else facts.settings.table
     column = find_column(facts.entities or facts.table, name, called)
-    place = f'column "{name}" of table "{called}"'
+    where_it_is = f'column "{name}" of table "{called}"'
     # The value of a row that is nobody's makes no group.
     where = f"{database.dialect.reference(None, lookup.key if lookup else facts.settings.entity)} IS NOT NULL"
     if lookup and lookup.where is not None:
@@ -66,7 +66,7 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
         ]
         if len(keys) > MOST_VALUES:
             hint = "name a column with fewer"
-            raise ConfigError(f"{place} has more than {MOST_VALUES:,} values to group by", hint=hint)
+            raise ConfigError(f"{where_it_is} has more than {MOST_VALUES:,} values to group by", hint=hint)
         written = keys
         if not column.exact and keys:
             # Which of several equal spellings a query gives must not show.
@@ -74,20 +74,20 @@ def _conditions(database: Database, names: Names, name: str) -> dict[str, str]:
     labels = [text_of(key) for key in written]
     for label, count in Counter(labels).items():
         if count > 1:
-            raise ConfigError(f'{place} has "{label}" in two forms that look alike, such as a number and a text')
+            raise ConfigError(f'{where_it_is} has "{label}" in two forms that look alike, such as a number and a text')
     is_value = database.dialect.reference(None, name)
-    found = {
+    conditions = {
         label: f"{is_value} = {database.dialect.literal(key)}" for label, key in zip(labels, keys, strict=True) if label
     }
-    if not found:
-        raise ConfigError(f"{place} has no value to group by", hint="fill it, or name another column")
-    return found
+    if not conditions:
+        raise ConfigError(f"{where_it_is} has no value to group by", hint="fill it, or name another column")
+    return conditions
 
 
-def _check_names(found: Mapping[str, str], taken: set[str], groups: Iterable[Group]) -> None:
+def _check_names(conditions: Mapping[str, str], taken: set[str], groups: Iterable[Group]) -> None:
     """Raises `ConfigError` where a value has the name of another group. Two groups may be by the same column."""
     others = {group.name: group.where for group in groups}
-    for name, condition in found.items():
+    for name, condition in conditions.items():
         if name in taken or others.get(name, condition) != condition:
             raise ConfigError(f'its value "{name}" is the name of another group', hint="rename that group")
 

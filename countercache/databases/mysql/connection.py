@@ -136,7 +136,7 @@ class MySQL(Database):
         self._run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         self._has_begun = True
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - it sorts as it likes
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         self._limit(None)
         return self._run(statement)

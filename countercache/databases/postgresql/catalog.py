@@ -15,7 +15,7 @@ from countercache.model.results import Finding, Health
 from countercache.model.table import Column, Kind, Table
 
 _SORTED = 0.9
-"""So much correlation between a column and where the rows lie that a range of it is found together."""
+"""From this correlation on between a column and the order of the rows, a range of it lies together."""
 
 _KINDS = {
     **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
@@ -46,10 +46,10 @@ class PostgresCatalog(Catalog):
     def describe(self, name: Sequence[str]) -> Table | None:
         """A table by the parts of its name, as one that the role can name."""
         text = self.dialect.quoted(".".join(self.dialect.reference(None, part) for part in name))
-        found = self.rows(_TABLE.format(name=text))
-        if not found:
+        rows = self.rows(_TABLE.format(name=text))
+        if not rows:
             return None
-        oid, count, blocks = found[0]
+        oid, count, blocks = rows[0]
         columns: dict[str, Column] = {}
         in_order: set[str] = set()
         schemas: dict[str, None] = {}
@@ -95,8 +95,8 @@ class PostgresCatalog(Catalog):
         who = f"as {user}, a superuser: one that may only SELECT is enough" if superuser else f"as {user}"
         url = self.url
         where = f"{url.host or url.query.get('host') or 'the local socket'}:{url.port or 5432}"
-        seen = f"PostgreSQL {str(version).split()[0]} at {where}, {who}{more}"
-        yield Finding(area, "server", Health.OK, seen, SNAPSHOT)
+        server = f"PostgreSQL {str(version).split()[0]} at {where}, {who}{more}"
+        yield Finding(area, "server", Health.OK, server, SNAPSHOT)
         yield from versions(area, dying, whole)
         yield clock(area, float(now) - before - took / 2, took)
 
@@ -114,18 +114,18 @@ def versions(area: str, dying: str | None, whole: str | None) -> Iterator[Findin
     """What the settings `client_connection_check_interval` and `transaction_timeout` mean (`None`: not known there)."""
     why = "without it a query runs on when countercache is killed with SIGKILL, until its own limit ends it"
     if dying is None:
-        seen = "the server does not know client_connection_check_interval (PostgreSQL 14 does)"
-        yield Finding(area, "dead clients", Health.WARNING, seen, why, "upgrade to PostgreSQL 14 or newer")
+        state = "the server does not know client_connection_check_interval (PostgreSQL 14 does)"
+        yield Finding(area, "dead clients", Health.WARNING, state, why, "upgrade to PostgreSQL 14 or newer")
     elif dying in {"0", ""}:
-        seen = "client_connection_check_interval cannot be set: the server's system cannot look for dead clients"
-        yield Finding(area, "dead clients", Health.WARNING, seen, why)
+        state = "client_connection_check_interval cannot be set: the server's system cannot look for dead clients"
+        yield Finding(area, "dead clients", Health.WARNING, state, why)
     else:
         yield Finding(area, "dead clients", Health.OK, f"the server looks every {dying} whether the client lives", why)
     why = "it ends a transaction as a whole; without it each statement has a limit, and countercache has its own"
-    seen = (
+    state = (
         "the server has no transaction_timeout (PostgreSQL 17 does)" if whole is None else "transaction_timeout is set"
     )
-    yield Finding(area, "transaction limit", Health.OK, seen, why)
+    yield Finding(area, "transaction limit", Health.OK, state, why)
 
 
 _TABLE = """

@@ -42,7 +42,7 @@ _REAL = 700
 _BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS = {"select", "with", "values", "table"}
 _WRITES = {"insert", "update", "delete", "merge", "create", "alter", "drop", "truncate", "grant", "revoke"}
-# As SQLAlchemy has it: a password ends at its first @, a user's name (on Azure `name@server`) at the last before that.
+# SQLAlchemy ends a password at its first @, and a user's name (`name@server` on Azure) at the last @ before it.
 _LOGIN = re.compile(r"\w+(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?")
 _WRONG_DATABASE = {"3D000"}
 _WRONG_LOGIN = {"28P01", "28000"}
@@ -128,7 +128,7 @@ class Postgres(Database):
             settings.append(f"transaction_timeout = {limit}")
         # In one message: a network that goes silent between two would leave a transaction open without any limit.
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        self._run("; ".join((begin, *(f"SET LOCAL {each}" for each in settings))))
+        self._run("; ".join((begin, *(f"SET LOCAL {setting}" for setting in settings))))
         # Not every platform can do it; the server then runs a statement on for a client that has died.
         with contextlib.suppress(Refused), self.savepoint():
             self._run("SET LOCAL client_connection_check_interval = 500")
@@ -142,9 +142,9 @@ class Postgres(Database):
         """All rows of a statement, for which the planner is told not to sort."""
         self._limit(None)
         sorts = ["enable_sort", "enable_incremental_sort"][: 2 if self._version >= 130000 else 1]
-        self._run(";".join(f"SET LOCAL {each} = off" for each in sorts))
+        self._run(";".join(f"SET LOCAL {setting} = off" for setting in sorts))
         rows = self._run(statement)
-        self._run(";".join(f"SET LOCAL {each} TO DEFAULT" for each in sorts))
+        self._run(";".join(f"SET LOCAL {setting} TO DEFAULT" for setting in sorts))
         return rows
 
     def stream(self, statement: str) -> Iterator[Row]:
@@ -181,13 +181,13 @@ class Postgres(Database):
                 cursor.execute(_trusted(statement), binary=True)
                 raise Refused(Reason.SQL, f"the query is no SELECT but {word.upper()}")
             values: list[object] = []
-            found = cursor.stream(_trusted(statement), binary=True)
-            for row in found:
+            stream = cursor.stream(_trusted(statement), binary=True)
+            for row in stream:
                 values.append(row[0] if row else None)
                 if len(values) == 2:
                     break
             description = cursor.description or []  # of a stream without a row there is none
-            cast("Any", found).close()
+            cast("Any", stream).close()
         self._run(f"SET LOCAL {_IN_UTC}")
         self._find_operators()
         types = [self._type_name(column.type_code) for column in description]
@@ -297,14 +297,14 @@ class Postgres(Database):
         return self._connection.closed or error.diag.severity_nonlocalized in {"FATAL", "PANIC"}
 
     def _type_name(self, oid: int) -> str:
-        found = self._connection.adapters.types.get(oid)
-        return found.regtype if found else f"a value of type {oid}"
+        info = self._connection.adapters.types.get(oid)
+        return info.regtype if info else f"a value of type {oid}"
 
 
 def _first_word(statement: str) -> str:
     """The first word of somebody's SQL. Raises `Refused` unless it reads, or writes (which the database refuses)."""
-    found = _BEGINNING.match(statement)
-    word = found[1].lower() if found else ""
+    beginning = _BEGINNING.match(statement)
+    word = beginning[1].lower() if beginning else ""
     if word not in _READS | _WRITES:
         raise Refused(Reason.SQL, f"the query must be one SELECT; it begins with {word.upper() or 'nothing'}")
     return word
@@ -333,5 +333,5 @@ def _milliseconds(seconds: float) -> int:
 def _is_cut_short(url: str) -> bool:
     """Whether the password goes on behind where it seems to end: then there is an `@` in the host or in the name."""
     login = _LOGIN.match(url)
-    place, _, query = url[login.end() if login else 0 :].partition("?")
-    return "@" in place or any("@" in pair.partition("=")[0] for pair in query.split("&"))
+    address, _, query = url[login.end() if login else 0 :].partition("?")
+    return "@" in address or any("@" in pair.partition("=")[0] for pair in query.split("&"))

@@ -26,7 +26,7 @@ def entity_columns(specs: Sequence[Spec], fields: Sequence[str], first: int, gua
 def _of_spec(spec: Spec, fields: Sequence[str], columns: EntityColumns, *, guarded: bool) -> dict[str, int]:
     """The columns that one counter needs, and where they are."""
 
-    def place(name: Name) -> str:
+    def operand(name: Name) -> str:
         column_ = f"p.c{fields.index(name.name)}"
         return f"coalesce({column_}, 0)" if name.zero else column_
 
@@ -42,7 +42,7 @@ def _of_spec(spec: Spec, fields: Sequence[str], columns: EntityColumns, *, guard
         for i in places:
             at[f"total {fields[i]}"] = columns.add(f"sum(p.c{i}) FILTER (WHERE {complete})")
     else:
-        at |= _aggregated(spec, complete, place, columns)
+        at |= _aggregated(spec, complete, operand, columns)
         if spec.optional == frozenset(spec.fields) or spec.strict:
             at["rows"] = _count(columns, _any(places))
     if guarded:
@@ -54,11 +54,11 @@ def _of_spec(spec: Spec, fields: Sequence[str], columns: EntityColumns, *, guard
     return at
 
 
-def _aggregated(spec: Spec, complete: str, place: Callable[[Name], str], columns: EntityColumns) -> dict[str, int]:
+def _aggregated(spec: Spec, complete: str, operand: Callable[[Name], str], columns: EntityColumns) -> dict[str, int]:
     """The columns for the results of a counter over entities."""
-    value = _formula(spec.node, place)
+    value = _formula(spec.node, operand)
     only = f" FILTER (WHERE {complete})" if spec.optional else ""
-    nonzero = [f"{divisor} <> 0" for divisor in _divisors(spec.node, place)]
+    nonzero = [f"{divisor} <> 0" for divisor in _divisors(spec.node, operand)]
     at = {"count": _count(columns, " AND ".join([f"({complete})", *nonzero]) if nonzero else complete)}
     match spec.aggregate:
         case Aggregate.SUM | Aggregate.AVG:

@@ -21,12 +21,12 @@ _SMALLINT = 16
 """Groups from which on a mask needs more than a `smallint`."""
 
 _PLACES = 4
-"""An array may have so many places for each entity."""
+"""How many elements an array may have for each entity."""
 
 _FENCE = "'0'"
-"""An OFFSET that keeps PostgreSQL from working a mask out by its parts: it would expect as many masks as there are
-entities, and not share the work among processes. (With the number 0, not yet a `bigint` when it looks, it would not
-either.)"""
+"""An OFFSET that keeps PostgreSQL from pulling the subquery up. Otherwise it would expect as many groups as entities,
+and not plan a parallel query. It is written as text, which is a `bigint` at once: for the number 0, which is cast
+later, it would not plan one either."""
 
 
 class PostgresMasks(Masks, frozen=True):
@@ -57,11 +57,11 @@ class PostgresMasks(Masks, frozen=True):
         if not dense or len(self.groups) >= _SMALLINT:
             return None
         masks = self.dialect.text(self.select(self.groups))
-        found = f"SELECT m0 FROM ({masks}) AS m ORDER BY key"  # noqa: S608 - our own text
+        elements = f"SELECT m0 FROM ({masks}) AS m ORDER BY key"  # noqa: S608 - our own text
         if count < highest:
             places = f"generate_series(1, {highest}) AS n"
-            found = f"SELECT coalesce(m.m0, 0) FROM {places} LEFT JOIN ({masks}) AS m ON m.key = n ORDER BY n"  # noqa: S608
-        return f"SELECT ARRAY({found})::text"
+            elements = f"SELECT coalesce(m.m0, 0) FROM {places} LEFT JOIN ({masks}) AS m ON m.key = n ORDER BY n"  # noqa: S608
+        return f"SELECT ARRAY({elements})::text"
 
     def source(self, alias: str) -> FromClause:
         """Where keys and masks are read from."""

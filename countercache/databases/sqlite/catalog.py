@@ -25,18 +25,18 @@ class SQLiteCatalog(Catalog):
     def describe(self, name: Sequence[str]) -> Table | None:
         """The table from SQLite's own pragmas."""
         table, schema = self.dialect.quoted(name[-1]), self.dialect.quoted(name[0]) if len(name) > 1 else "NULL"
-        found = self.rows(f'SELECT name, type, "notnull", pk FROM pragma_table_xinfo({table}, {schema})')  # noqa: S608
-        if not found:
+        rows = self.rows(f'SELECT name, type, "notnull", pk FROM pragma_table_xinfo({table}, {schema})')  # noqa: S608
+        if not rows:
             return None
         # A column may take the name of the rowid, which then has none.
-        keys = [column for column, _, _, pk in found if pk]
+        keys = [column for column, _, _, pk in rows if pk]
         rowid = (
-            keys[0] if len(keys) == 1 and any(c == keys[0] and t.upper() == "INTEGER" for c, t, _, _ in found) else None
+            keys[0] if len(keys) == 1 and any(c == keys[0] and t.upper() == "INTEGER" for c, t, _, _ in rows) else None
         )
-        hidden = any(column.lower() == "rowid" for column, *_ in found) and (rowid or "").lower() != "rowid"
+        hidden = any(column.lower() == "rowid" for column, *_ in rows) and (rowid or "").lower() != "rowid"
         highest = None if hidden else self._highest_rowid(name)
         columns: dict[str, Column] = {}
-        for column, type_, required, _ in found:
+        for column, type_, required, _ in rows:
             kept, collation = affinity(type_), self._collation(name, column)
             # A view's columns do not keep to their affinity.
             order = f"{kept} {collation}" if highest is not None and collation else ""
@@ -69,8 +69,8 @@ class SQLiteCatalog(Catalog):
         file = str(self.url.database)
         yield Finding(area, "server", Health.OK, f"SQLite {version}, {file}, opened read-only", SNAPSHOT)
         why = "without a write-ahead log nobody can write to the file while a run reads it"
-        seen = f"journal_mode is {mode}"
-        yield Finding(area, "journal", Health.OK, seen, why)
+        state = f"journal_mode is {mode}"
+        yield Finding(area, "journal", Health.OK, state, why)
 
     def cost(self, statement: str) -> float:
         """SQLite only tells whether it reads all of the table: 1 or 0."""
@@ -85,10 +85,10 @@ class SQLiteCatalog(Catalog):
     def _highest_rowid(self, name: Sequence[str]) -> int | None:
         """The largest rowid: about how many rows there are. A view has none, some tables neither, nor empty ones."""
         try:
-            ((found,),) = self.rows(f"SELECT max(rowid) FROM {self._called(name)}")  # noqa: S608 - quoted
+            ((highest,),) = self.rows(f"SELECT max(rowid) FROM {self._called(name)}")  # noqa: S608 - quoted
         except Refused:
             return None
-        return found if isinstance(found, int) else None
+        return highest if isinstance(highest, int) else None
 
     def _collation(self, name: Sequence[str], column: str) -> str:
         """The collation of text in a column, whatever its type says that it holds; empty where that is not known.
@@ -99,10 +99,10 @@ class SQLiteCatalog(Catalog):
         pairs = ("SELECT 'a' UNION SELECT 'A'", "SELECT 'a' UNION SELECT 'a '")
         counts = ", ".join(f"(SELECT count(*) FROM ({none} UNION {pair}))" for pair in pairs)  # noqa: S608
         try:
-            (found,) = self.rows(f"SELECT {counts}")
+            (numbers,) = self.rows(f"SELECT {counts}")
         except Refused:  # a collation of somebody's own
             return ""
-        return {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(found, "")
+        return {(2, 2): "BINARY", (1, 2): "NOCASE", (2, 1): "RTRIM"}.get(numbers, "")
 
     def _called(self, name: Sequence[str]) -> str:
         return ".".join(self.dialect.reference(None, part) for part in name)
@@ -115,5 +115,5 @@ def affinity(type_: str) -> str:
     """
     declared = type_.upper()
     rules = {"NUMERIC": ("INT",), "TEXT": ("CHAR", "CLOB", "TEXT"), "BLOB": ("BLOB",)}
-    found = next((name for name, words in rules.items() if any(word in declared for word in words)), "NUMERIC")
-    return found if declared else "BLOB"
+    kept = next((name for name, words in rules.items() if any(word in declared for word in words)), "NUMERIC")
+    return kept if declared else "BLOB"

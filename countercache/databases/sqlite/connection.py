@@ -74,11 +74,11 @@ class _Sum:
         """Take a value; NULL is none."""
         if value is None:
             return
-        found = number(value, spelling)
-        if found is None:
+        decimal = number(value, spelling)
+        if decimal is None:
             self._rejected += 1
         else:
-            self._sum = EXACT.add(self._sum, found)
+            self._sum = EXACT.add(self._sum, decimal)
             self._count += 1
 
     def finalize(self) -> str:
@@ -183,10 +183,10 @@ class SQLite(Database):
         with self._errors():
             beside = _pool().submit(_all, second, statements[1::2])
             try:
-                mine = _all(self._connection, statements[::2])
+                rows = _all(self._connection, statements[::2])
             finally:
                 wait([beside])
-            return [*mine, *beside.result()]
+            return [*rows, *beside.result()]
 
     def stream(self, statement: str) -> Iterator[Row]:
         """The rows of a statement as SQLite finds them."""
@@ -209,9 +209,9 @@ class SQLite(Database):
             cursor.close()
         value = values[0] if len(values) == 1 and columns == 1 else None
         if isinstance(value, (int, float)):
-            found = number(value or 0)  # a float's zero may have a sign
-            if found is not None:
-                return found
+            decimal = number(value or 0)  # a float's zero may have a sign
+            if decimal is not None:
+                return decimal
         types = [f"{type(value).__name__} {value!r}"[:60]]
         raise Refused(Reason.SQL, describe_number(values, columns, types))
 

@@ -59,7 +59,7 @@ class SQLiteFieldValues(FieldValues):
         if not numbers.null:
             return value
         texts = ", ".join(map(self._dialect.quoted, numbers.null))
-        spaces = f"char({', '.join(str(ord(each)) for each in SPACES)})"
+        spaces = f"char({', '.join(str(ord(space)) for space in SPACES)})"
         return f"CASE WHEN typeof({value}) <> 'text' OR trim({value}, {spaces}) NOT IN ({texts}) THEN {value} END"
 
     @staticmethod
@@ -130,8 +130,8 @@ def _decodable(value: str, numbers: Numbers) -> str:
     Text that has other characters than a number becomes an empty BLOB: neither is a number.
     """
     letters = characters(numbers)
-    ordinary = DIALECT.quoted("".join(each for each in letters if each not in SPACES))
-    allowed = f"{ordinary} || char({', '.join(str(ord(each)) for each in SPACES)})"
+    ordinary = DIALECT.quoted("".join(letter for letter in letters if letter not in SPACES))
+    allowed = f"{ordinary} || char({', '.join(str(ord(letter)) for letter in SPACES)})"
     return f"CASE WHEN typeof({value}) = 'text' AND trim({value}, {allowed}) <> '' THEN X'' ELSE {value} END"
 
 

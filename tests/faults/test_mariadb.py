@@ -38,6 +38,19 @@ def test_a_locked_table_ends_the_run_at_its_deadline(trial: Trial) -> None:
     deadline_at_a_lock(trial)
 
 
+@injections("locked table", 1, kind="mariadb")
+def test_a_locked_table_and_three_seconds(trial: Trial) -> None:
+    """`LOCK TABLES … WRITE` and `--timeout 3s`: exit 124 within 4.5 s, and 2 s later no query is left."""
+    site = trial.site
+    site.change()
+    with site.table_locked():
+        run = site.start("warmup", *FORMULAS, "--timeout", "3s")
+        result = trial.ended(run, 124)
+        assert 3 <= result.seconds < 4.5, f"it took {result.seconds:.2f} s"
+        trial.gone(run, result.at)
+    trial.recovers()
+
+
 @injections("locked table", 2, kind="mariadb")
 def test_a_locked_table_is_an_error_in_time(trial: Trial) -> None:
     """`LOCK TABLES … WRITE` by another session: the error of lock_timeout, which has whole seconds here."""

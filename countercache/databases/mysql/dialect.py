@@ -33,7 +33,14 @@ class MySQLDialect(Dialect):
 
     def compiler(self) -> sa.Dialect:
         """SQLAlchemy's own for the driver."""
-        return MySQLDialect_pymysql(paramstyle=STYLE)
+        made = MySQLDialect_pymysql(paramstyle=STYLE)
+        # It would double the backslashes of what is put in for a part as well, where `quoted` has done so.
+        made._backslash_escapes = False  # noqa: SLF001 - it has no other way
+        return made
+
+    def quoted(self, text: str) -> str:
+        """A text, in which a backslash takes the next character's meaning away."""
+        return super().quoted(text).replace("\\", "\\\\")
 
     def sorted_keys(self, table: str, of: Column, keys: Iterable[Key]) -> str:
         """Keys in the order of the column; where only its own rows tell it, those are read."""

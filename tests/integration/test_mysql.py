@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy import make_url
 
 from countercache.databases.base import Database, Lost, Refused
+from countercache.databases.mysql import connection
 from countercache.databases.registry import prepare
 from countercache.errors import CountercacheError, DatabaseUnreachable
 from countercache.model.results import Health
@@ -287,13 +288,13 @@ def test_a_text_that_is_no_number(make_mariadb: Make, value: str) -> None:
     assert compute(settings(url, both(), rejected="skip")).value("totals", period="all") == 5
 
 
-def test_more_numbers_than_can_be_listed(make_mariadb: Make) -> None:
+def test_more_numbers_than_can_be_listed(make_mariadb: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers beyond the server's decimals are listed; where the list ends before they do there is no value."""
-    many = "INSERT INTO f SELECT seq, 'd', '2020', concat('1e', 50 + seq % 900) FROM seq_1_to_{}"
-    text = LONG.replace("decimal(18, 2)", "varchar(20)")
-    good = compute(settings(make_mariadb(f"{text} {many.format(2000)}"), {"d": counter()}))
+    many = "INSERT INTO f SELECT seq, 'd', '2020', concat('1e', 50 + seq % 900) FROM seq_1_to_2000"
+    url = make_mariadb(f"{LONG.replace('decimal(18, 2)', 'varchar(20)')} {many}")
+    good = compute(settings(url, {"d": counter()}))
     assert exact(good.value("d", period="all")) == sum(10 ** (50 + n % 900) for n in range(1, 2001))
-    url = make_mariadb(f"{text} {many.format(900_000)}")
+    monkeypatch.setattr(connection, "_LISTED", 5000)
     failure = compute(settings(url, {"d": counter()})).failures["d"]
     assert failure.reason is Reason.DATABASE
     assert "no exact sum" in failure.text

@@ -1,7 +1,7 @@
-"""The totals agent: which counters, on which databases, under which lease; and what became of them.
+"""The totals agent: runs a job for each database and collects the outcomes.
 
-One job a database. For each the guard has a worker that computes (`worker`), and the agent holds the lease, stores what
-comes as it comes, and records how the rest ended. Redis is spoken to from here only, databases from the worker only.
+For each job the guard has a worker that computes (`worker`), while the agent holds the lease, stores results as they
+come and records how the rest ended. Only the guard process connects to Redis, and only the workers to databases.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _DUE = (State.STALE, State.ERROR, State.PENDING)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What one `warmup` was asked: counters (none: all), limits in seconds (`None`: as configured), whether to try what
-    the circuit breaker puts off, whether to store values that would be held back, what to do when a lock is held.
-    `command` is what was typed, `commands` how the next ones are.
+    """The options of one `warmup`, as in docs/cli.md: no `counters` are all counters, times are in seconds.
+
+    `None` is what is configured. `command` is the command line, `commands` writes the commands that messages suggest.
     """
 
     counters: tuple[str, ...] = ()
@@ -51,23 +51,23 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Observer(Protocol):
-    """Who shows a run while it runs."""
+    """Receives the progress and events of a run."""
 
     def progress(self, database: str, progress: Progress, elapsed: float, remaining: float) -> None:
         """Called for each job about five times a second."""
         ...
 
     def waiting(self, database: str, held: LockHeld) -> None:
-        """Another run holds the lock, and is waited for."""
+        """Called while another run holds the lock and this one waits for it."""
         ...
 
     def event(self, event: Event) -> None:
-        """Something happened that belongs into a log."""
+        """Called with each event of the run."""
         ...
 
 
 def by_database(settings: Settings, names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
-    """The counters to compute (none named: all), by their database. Raises `UsageError` for an unknown name."""
+    """The counters of that name, or all of them, by database. Raises `UsageError` for an unknown name."""
     check_counters(settings, names)
     if not settings.counters:
         raise ConfigError("no counters are configured", hint="add a [counters.NAME] table, or try: countercache demo")
@@ -80,15 +80,15 @@ def by_database(settings: Settings, names: Sequence[str] = ()) -> dict[str, tupl
 
 
 def warmup(settings: Settings, request: Request, observer: Observer, program: int | None = None) -> WarmupResult:
-    """Compute the counters and store them; what goes wrong with a job or a counter is in the result.
+    """Compute the counters and store them; failures of jobs and counters are in the result.
 
-    `program` is a pipe from the program that wants the run; its end ends it as SIGTERM does. Raises `UsageError` for a
-    counter that does not exist and `RedisError` where Redis lets nothing begin.
+    `program` is a pipe from the program that has started the run; its end ends the run as SIGTERM does. Raises
+    `UsageError` for a counter that does not exist, and `RedisError` where Redis cannot be used at all.
     """
-    wanted = by_database(settings, request.counters)
-    targets = {database: partial(worker_process.work, settings, database) for database in wanted}
+    requested = by_database(settings, request.counters)
+    targets = {database: partial(worker_process.work, settings, database) for database in requested}
     with Guard(targets, program) as guard:
-        # Imported here, so that the workers load SQLAlchemy while this process loads redis-py: half of the start.
+        # Imported here, so that the workers load SQLAlchemy while this process loads redis-py, which halves the start.
         from countercache import locks  # noqa: PLC0415
         from countercache.run.job import Base, Job, Task  # noqa: PLC0415
         from countercache.store import cell_store  # noqa: PLC0415
@@ -96,14 +96,14 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
         from countercache.store.redis_client import open_store  # noqa: PLC0415
 
         store = open_store(settings)
-        seen = cell_store.read(store, settings, chain(*wanted.values()))
-        wanted, skips = _to_try(request, wanted, seen)
+        snapshot = cell_store.read(store, settings, chain(*requested.values()))
+        requested, skips = _select_counters(request, requested, snapshot)
         base = Base(
             store,
             locks.this_owner(request.command),
-            seen.known,
-            seen.labels(),
-            Claims(settings.publish, configured_cells(settings, seen.known)),
+            snapshot.known,
+            snapshot.labels(),
+            Claims(settings.publish, configured_cells(settings, snapshot.known)),
             observer.event,
             request.commands,
         )
@@ -112,11 +112,11 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
             database: Job(
                 settings,
                 base,
-                Task(database, tried, timeout, request.wait, size, request.accept),
+                Task(database, attempted, timeout, request.wait, size, request.accept),
                 guard.workers[database],
             )
-            for database, names in wanted.items()
-            if (tried := tuple(name for name in names if name not in skips))
+            for database, names in requested.items()
+            if (attempted := tuple(name for name in names if name not in skips))
         }
         for database in guard.workers.keys() - jobs.keys():
             guard.workers[database].stop()  # before it has connected to anything
@@ -124,15 +124,15 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
             observer.event(event)
         guard.watch(jobs, lambda: _show(observer, jobs.values()))
     notes: tuple[str, ...] = ()
-    shown = tuple(chain(*wanted.values()))
+    shown = tuple(chain(*requested.values()))
     try:
-        base.cooldown.check()
+        base.cooldown.raise_if_active()
         views = cell_store.status(store, settings, shown).cells if shown else ()
     except RedisError as error:
-        # How the jobs ended is known all the same.
+        # The outcomes of the jobs are known without it.
         views, notes = (), (str(error),)
     outcomes = []
-    for database, names in wanted.items():
+    for database, names in requested.items():
         skipped = skipped_outcomes({name: skips[name] for name in names if name in skips}, views)
         if database in jobs:
             outcomes.append(jobs[database].outcome(views, skipped, ok_if_locked=request.ok_if_locked))
@@ -141,16 +141,16 @@ def warmup(settings: Settings, request: Request, observer: Observer, program: in
     return WarmupResult(tuple(outcomes), run_exit_code(outcomes, guard.signal), notes)
 
 
-def _to_try(
-    request: Request, wanted: Mapping[str, tuple[str, ...]], seen: Snapshot
+def _select_counters(
+    request: Request, requested: Mapping[str, tuple[str, ...]], snapshot: Snapshot
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, Skip]]:
-    """The counters of each database that the request is about, and those of them that the circuit breaker puts off."""
-    skips = {} if request.force else dict(seen.put_off)
+    """The counters of each database that are requested, and those of them that the circuit breaker skips."""
+    skips = {} if request.force else dict(snapshot.put_off)
     if not request.due:
-        return dict(wanted), skips
-    due = {id_.counter for id_ in seen.ids if seen.view(id_, "").state in _DUE}
-    wanted = {database: tuple(name for name in names if name in due) for database, names in wanted.items()}
-    return wanted, {name: skip for name, skip in skips.items() if name in due}
+        return dict(requested), skips
+    due = {id_.counter for id_ in snapshot.ids if snapshot.view(id_, "").state in _DUE}
+    requested = {database: tuple(name for name in names if name in due) for database, names in requested.items()}
+    return requested, {name: skip for name, skip in skips.items() if name in due}
 
 
 def _show(observer: Observer, jobs: Iterable[Job]) -> None:

@@ -1,8 +1,8 @@
-"""The errors a person may see.
+"""The errors that a user may see.
 
-Every class carries the exit code that the command ends with (the table is in `docs/cli.md`), and every message is one
-line: what failed, where, and what to do about it. The modules that do I/O wrap the driver's error at the edge and raise
-one of these `from` it; `cli` is the only place that turns one into text and an exit code.
+Each class carries the exit code of the command (listed in `docs/cli.md`), and each message is one line: what failed,
+where, and what to do about it. The modules that do I/O translate the driver's errors into one of these; only `cli`
+turns one into text and an exit code.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ EXIT_UNREACHABLE = 5
 EXIT_TIMEOUT = 124
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-"""What a shell reports of a program that SIGPIPE ended."""
+"""What a shell reports for a program that SIGPIPE has ended."""
 EXIT_TERMINATED = 143
 
 
 class CountercacheError(Exception):
-    """Base of all of ours; `hint` says what to do and is shown after the message."""
+    """The base of all errors of countercache; `hint` says what to do and is shown after the message."""
 
     exit_code: int = EXIT_FAILED
 
@@ -40,19 +40,19 @@ class CountercacheError(Exception):
 
 
 class UsageError(CountercacheError):
-    """An option or argument that makes no sense; nothing was touched."""
+    """An option or argument is invalid; nothing was changed."""
 
     exit_code = EXIT_USAGE
 
 
 class ConfigError(CountercacheError):
-    """The configuration names something that does not exist or cannot be; nothing was touched."""
+    """The configuration is invalid, or names something that does not exist; nothing was changed."""
 
     exit_code = EXIT_USAGE
 
 
 class FormulaError(ConfigError):
-    """A formula that cannot be parsed or that names something unknown."""
+    """A formula cannot be parsed, or names something unknown."""
 
 
 class LockHeld(CountercacheError):  # noqa: N818 - it is named for what happened
@@ -66,7 +66,7 @@ class LockHeld(CountercacheError):  # noqa: N818 - it is named for what happened
 
 
 class LockLost(CountercacheError):  # noqa: N818 - it is named for what happened
-    """The lease ended, was cleared or was taken over while the run was still going: `reason` is which."""
+    """The lock ended, was cleared or was taken over while the run was in progress; `reason` says which."""
 
     def __init__(self, message: str, *, reason: Reason, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -74,7 +74,7 @@ class LockLost(CountercacheError):  # noqa: N818 - it is named for what happened
 
 
 class RedisError(CountercacheError):
-    """Redis answered with an error (no rights, out of memory, a read-only replica…)."""
+    """Redis answered with an error (no permission, out of memory, a read-only replica…)."""
 
 
 class RedisUnreachable(RedisError):  # noqa: N818 - it is named for what happened
@@ -84,7 +84,7 @@ class RedisUnreachable(RedisError):  # noqa: N818 - it is named for what happene
 
 
 class DatabaseError(CountercacheError):
-    """The database refused or failed a statement."""
+    """The database refused a statement, or it failed."""
 
 
 class DatabaseUnreachable(DatabaseError):  # noqa: N818 - it is named for what happened
@@ -94,13 +94,13 @@ class DatabaseUnreachable(DatabaseError):  # noqa: N818 - it is named for what h
 
 
 class DeadlineExceeded(CountercacheError):  # noqa: N818 - it is named for what happened
-    """The time that was given is over."""
+    """The time limit is over."""
 
     exit_code = EXIT_TIMEOUT
 
 
 class Interrupted(CountercacheError):  # noqa: N818 - it is named for what happened
-    """A signal ended the command before it had a result: the exit code is a shell's, 128 + the signal."""
+    """A signal ended the command before it had a result; as in a shell, the exit code is 128 + the signal."""
 
     def __init__(self, message: str, *, signal: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -112,6 +112,6 @@ class OutputError(CountercacheError):
 
 
 class OutputClosed(OutputError):  # noqa: N818 - it is named for what happened
-    """The reader of the result went away (`| head`), which is nothing to complain of."""
+    """The reader of the result went away (as in `| head`), which is not reported as an error."""
 
     exit_code = EXIT_BROKEN_PIPE

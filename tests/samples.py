@@ -186,7 +186,7 @@ def foreign_lock(key: bytes, framework: str = "bullmq", **changes: Any) -> Forei
         idle=3.0,
         size=38,
         preview=b"0c5f6d1e-9b8e-4f8f-8a51-3f8e4b1f3a11:7",
-        why=f"a lock of {framework}; nothing in it tells whether its holder lives",
+        why=f"a lock of {framework}; nothing in it tells whether its holder is alive",
         digest="string 38 5b0c",
     )
     return msgspec.structs.replace(lock, **changes)
@@ -243,8 +243,8 @@ DOCTOR = DoctorResult(
             "redis",
             "state",
             Health.UNKNOWN,
-            "Redis at db:6379/0 refuses a command: User site has no permissions to run the 'info' command",
-            "version, role, memory and persistence could not be looked at",
+            "Redis at db:6379/0 refused a command: User site has no permissions to run the 'info' command",
+            "version, role, memory and persistence could not be examined",
             "allow its user INFO",
         ),
         Finding(
@@ -252,7 +252,7 @@ DOCTOR = DoctorResult(
             "eviction",
             Health.WRONG,
             "maxmemory-policy is allkeys-lru, with maxmemory 100 MB",
-            "when it is full it drops keys: a lock, and two runs compute at once; a value, and the site has none",
+            "when it is full it evicts keys: locks, so that two runs compute at once, and values of the site",
             "redis-cli -h redis.example.org -p 6379 CONFIG SET maxmemory-policy noeviction",
         ),
         Finding("redis", "clock", Health.WARNING, "it is 3.1 s behind this host's", "", "on both hosts: timedatectl"),

@@ -1,4 +1,4 @@
-"""The commands with which an operator sees what happened and puts it right: `events`, `recover`, `accept`, `prune`."""
+"""The commands with which an operator examines and repairs what happened: `events`, `recover`, `accept`, `prune`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,9 +44,9 @@ def events(
     from countercache.model.states import Level  # noqa: PLC0415
     from countercache.store import event_log as log  # noqa: PLC0415
 
-    wanted = log.Wanted(
+    selection = log.EventFilter(
         level=Level(one_of("--level", level, LEVELS) or "debug"),
-        categories=tuple(one_of("--category", each, CATEGORIES) for each in categories or ()),
+        categories=tuple(one_of("--category", category, CATEGORIES) for category in categories or ()),
         counter=counter or "",
         run=run or "",
         since=seconds("--since", since),
@@ -55,8 +55,8 @@ def events(
     store = session.store(session.settings())
     if follow:
         with render.writing():
-            render.follow(log.follow(store, wanted), as_json=session.json)
-    return log.find(store, wanted)
+            render.follow(log.follow(store, selection), as_json=session.json)
+    return log.find(store, selection)
 
 
 @command(app, "recover", "recover --dry-run")

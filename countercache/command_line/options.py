@@ -1,7 +1,7 @@
-"""What all commands share: their options, and how a function becomes a command.
+"""What all commands share: their options, and the decorator that makes a function a command.
 
-A command is a function from a `Session` (what the options that all commands share have said) and its own options to a
-result. `command` makes a Typer command of it: it adds the shared options, shows the result and returns its exit code.
+A command is a function of a `Session`, which has the shared options, and of its own options; it returns a result.
+`command` makes it a Typer command, which has the shared options, shows the result and returns its exit code.
 """
 
 import functools
@@ -23,18 +23,18 @@ Returned = TypeVar("Returned", bound=render.Result)
 
 
 def complete_counter(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The configured counters that begin with what was typed, each with its name; nothing where there is no telling."""
+    """The configured counters that begin with `incomplete`, each with its name; none where the file cannot be read."""
     from countercache.config import document  # noqa: PLC0415
 
-    given = ctx.params.get("config") or ctx.find_root().params.get("config")
+    config = ctx.params.get("config") or ctx.find_root().params.get("config")
     try:
-        path = document.find(Path(given) if given else None, os.environ, Path.cwd())
+        path = document.find(Path(config) if config else None, os.environ, Path.cwd())
         counters = document.read(path).data.get("counters") if path else None
     except CountercacheError:
         return []
     tables = counters.items() if isinstance(counters, dict) else ()
     named = [(name, str(table.get("name", ""))) for name, table in tables if isinstance(table, dict)]
-    return [each for each in named if each[0].startswith(incomplete)]
+    return [(name, title) for name, title in named if name.startswith(incomplete)]
 
 
 Option = functools.partial(typer.Option, show_envvar=True)
@@ -60,7 +60,7 @@ Debug = Annotated[bool, Option("--debug", help="Show where an error came from.",
 
 
 def bare(ctx: typer.Context) -> None:
-    """Without a command, its help; that it is missing is a wrong usage all the same."""
+    """Without a command, show the help; the exit code is that of a wrong usage all the same."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help(), err=True)
         raise typer.Exit(EXIT_USAGE)

@@ -1,4 +1,4 @@
-"""What the options that all commands share have said, and what is made of options. Knows nothing of Typer."""
+"""The shared options of a command and what is derived from them; the values of options. Independent of Typer."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """What the options that all commands share have said, and what is made of them."""
+    """The options that all commands share, and what is derived from them."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self.arguments = arguments
         self.config: Path | None = None
-        # An error in the options themselves comes before they are parsed, and is to be shown as they say.
+        # Read before the options are parsed, so that an error in the options is shown as these two say.
         self.json = "--json" in arguments
         self.debug = "--debug" in arguments
-        # The form of the lines on stderr, where the command was told to write them as a log.
+        # The format of stderr, where the command writes it as a log.
         self.log = ""
 
     @property
@@ -46,14 +46,14 @@ class Session:
 
     @property
     def commands(self) -> Commands:
-        """How the next commands are typed: with the configuration's name, unless they find the same without it."""
+        """Writes the commands that messages suggest: with `--config`, unless they find the same file without it."""
         if self.config is None:
             return NO_OPTIONS
         from countercache.config import document  # noqa: PLC0415
 
-        with suppress(ConfigError, OSError):  # what the environment names is not there, or this directory is gone
-            found = document.find(None, os.environ, Path.cwd())
-            if found and found.resolve() == self.config.resolve():
+        with suppress(ConfigError, OSError):  # the environment names a missing file, or this directory was removed
+            default = document.find(None, os.environ, Path.cwd())
+            if default and default.resolve() == self.config.resolve():
                 return NO_OPTIONS
         return Commands(("--config", str(self.config)))
 
@@ -77,18 +77,18 @@ def seconds(option: str, value: str | None) -> float | None:
 def one_of(option: str, value: str | None, choices: Sequence[str]) -> str:
     """A word out of several; empty where none was given. Raises `UsageError` that names the option and the words."""
     if value is not None and value not in choices:
-        raise _got(option, value, f"give one of {', '.join(choices)}")
+        raise _invalid_value(option, value, f"give one of {', '.join(choices)}")
     return value or ""
 
 
 def number(option: str, value: str | None) -> int | None:
     """A whole number above 0. Raises `UsageError` that names the option."""
     if value is not None and not (value.isdecimal() and int(value)):
-        raise _got(option, value, "give a whole number above 0")
+        raise _invalid_value(option, value, "give a whole number above 0")
     return None if value is None else int(value)
 
 
-def _got(option: str, value: str, hint: str) -> UsageError:
+def _invalid_value(option: str, value: str, hint: str) -> UsageError:
     from countercache.model.redaction import shown  # noqa: PLC0415 - not needed to show a version or help
 
     return UsageError(f"{option}: got {shown(value)}", hint=hint)

@@ -1,4 +1,4 @@
-"""What `status --watch` reads, again and again."""
+"""The data of `status --watch`, which is read again and again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from countercache.render.watch_screen import MOST_EVENTS, Seen
 from countercache.store import cell_store, event_log
 
 INTERVAL = 2.0
-"""Seconds between two looks, unless it is said otherwise."""
+"""Seconds between two reads by default."""
 
 SHORTEST = 0.1
 
 
 def show(session: Session, counters: Sequence[str], interval: float | None) -> int:
-    """Show the states of `counters` (none: of all) until somebody has seen enough; returns the exit code."""
+    """Show the states of `counters`, or of all, until the user quits; returns the exit code."""
     if session.json:
         raise UsageError("--watch is for people", hint="`countercache status --json` is one document")
     if interval is not None and interval < SHORTEST:

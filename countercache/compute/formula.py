@@ -40,13 +40,13 @@ EXACT = decimal.Context(
 _ROUND = decimal.Context(prec=1_000_000, rounding=decimal.ROUND_HALF_UP, Emin=-decimal.MAX_EMAX, Emax=decimal.MAX_EMAX)
 
 
-class Number(msgspec.Struct, frozen=True):
+class Number(msgspec.Struct, frozen=True, tag=True):
     """A constant."""
 
     value: Decimal
 
 
-class Name(msgspec.Struct, frozen=True):
+class Name(msgspec.Struct, frozen=True, tag=True):
     """A field or counter, where in the text it stands, and whether it counts as zero where it is missing."""
 
     name: str
@@ -54,13 +54,13 @@ class Name(msgspec.Struct, frozen=True):
     zero: bool = False
 
 
-class Negate(msgspec.Struct, frozen=True):
+class Negate(msgspec.Struct, frozen=True, tag=True):
     """Unary minus."""
 
     operand: Node
 
 
-class Chain(msgspec.Struct, frozen=True):
+class Chain(msgspec.Struct, frozen=True, tag=True):
     """Operands joined by operators of one rank (`+ -` or `* /`), to be applied from left to right."""
 
     first: Node

@@ -1,1 +1,1 @@
-"""The configuration: found, read, filled from the environment, converted, validated."""
+"""The configuration: finds the file, reads it, adds the environment, converts and validates it."""

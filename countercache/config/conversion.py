@@ -80,7 +80,7 @@ def _value(document: Document, key: Key, type_: object, value: object) -> object
             return _table(document, key, cls, value)
         if whole and (inner := schema.item_type(member)):
             items = _mapping(document, key, value, dotted((*key, "NAME")))
-            return {name: _value(document, (*key, name), inner, each) for name, each in items.items()}
+            return {name: _value(document, (*key, name), inner, item) for name, item in items.items()}
     for member in members:
         with suppress(msgspec.ValidationError):
             return msgspec.convert(value, type=member, strict=False)
@@ -116,7 +116,7 @@ def _kind(member: object) -> str:
     if get_origin(member) is Literal:
         return _choice(get_args(member))
     if isinstance(member, type) and issubclass(member, StrEnum):
-        return _choice([each.value for each in member])
+        return _choice([item.value for item in member])
     if get_origin(member) is tuple:
         return 'a list of texts such as ["a", "b"]'
     return _KINDS.get(member, "a table")

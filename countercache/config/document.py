@@ -1,4 +1,4 @@
-"""The configuration as it is written: finding the file, reading it, and what the environment puts in its place.
+"""The configuration as it is written: finds and reads the file, and replaces variables in it.
 
 A `Document` is plain data (tables, lists, texts, numbers) that knows where each value came from, so that an error about
 it can name the file and key, or the environment's variable. `conversion` makes settings of it.
@@ -58,30 +58,29 @@ def dotted(key: Iterable[str]) -> str:
     return ".".join(part if _BARE.fullmatch(part) else quoted(part) for part in key)
 
 
-def find(given: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
-    """The configuration file: the one given, `$COUNTERCACHE_CONFIG`, else the first found of the usual places.
+def find(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """Find the configuration file: `path`, or `$COUNTERCACHE_CONFIG`, or the first of the usual places that exists.
 
-    A usual place that may not be looked at is passed over. Raises `ConfigError` when the one that was named is not
-    there.
+    A usual place without permission is skipped. Raises `ConfigError` where the file that was named does not exist.
     """
     variable = environ.get("COUNTERCACHE_CONFIG")
-    path = given or (Path(variable) if variable else None)
-    if path is None:
+    file = path or (Path(variable) if variable else None)
+    if file is None:
         return next(filter(_is_file, usual_places(cwd)), None)
     try:
-        there = (cwd / path).exists()
-    except OSError as error:  # a directory on the way may not be entered
-        problem = f"the configuration file {path} cannot be read: {error.strerror}"
-        raise ConfigError(problem, hint="check its rights") from error
-    if not there:
-        hint = "check the path" if given else "check the variable COUNTERCACHE_CONFIG"
-        raise ConfigError(f"the configuration file {path} does not exist", hint=hint)
-    return path
+        exists = (cwd / file).exists()
+    except OSError as error:  # no permission for a directory of the path
+        problem = f"the configuration file {file} cannot be read: {error.strerror}"
+        raise ConfigError(problem, hint="check its permissions") from error
+    if not exists:
+        hint = "check the path" if path else "check the variable COUNTERCACHE_CONFIG"
+        raise ConfigError(f"the configuration file {file} does not exist", hint=hint)
+    return file
 
 
-def _is_file(place: Path) -> bool:
+def _is_file(path: Path) -> bool:
     try:
-        return place.is_file()
+        return path.is_file()
     except OSError:
         return False
 
@@ -110,7 +109,9 @@ def read(path: Path, shown_as: Path | None = None) -> Document:
         hint = "see https://toml.io for how it is written"
         raise ConfigError(f"{label}: not valid TOML: {error}", hint=hint) from error
     except OSError as error:
-        raise ConfigError(f"{label}: cannot be read: {error.strerror}", hint="check the path and its rights") from error
+        raise ConfigError(
+            f"{label}: cannot be read: {error.strerror}", hint="check the path and its permissions"
+        ) from error
 
 
 def expand(document: Document, environ: Mapping[str, str]) -> Document:
@@ -123,9 +124,9 @@ def expand(document: Document, environ: Mapping[str, str]) -> Document:
         if key in document.variables:
             return value
         if isinstance(value, dict):
-            return {name: walk(each, (*key, name)) for name, each in value.items()}
+            return {name: walk(item, (*key, name)) for name, item in value.items()}
         if isinstance(value, list):
-            return [walk(each, key) for each in value]
+            return [walk(item, key) for item in value]
         return _REFERENCE.sub(partial(replacement, key), value) if isinstance(value, str) else value
 
     def replacement(key: Key, match: re.Match[str]) -> str:

@@ -80,10 +80,10 @@ def _is_setting(variable: str) -> bool:
 def _key(variable: str, data: Mapping[str, Any]) -> Key:
     """The key that a variable names, spelt as the file and the settings spell it."""
     type_: object = Settings
-    here: object = data
+    node: object = data
     key: Key = ()
     for part in variable.removeprefix(PREFIX).split("__"):
-        table = here if isinstance(here, dict) else {}
+        table = node if isinstance(node, dict) else {}
         cls = schema.settings_class(type_)
         if not part or (cls is None and schema.item_type(type_) is None):
             problem = f"{dotted(key)} has no keys of its own" if part else "one of its parts has no name"
@@ -99,13 +99,14 @@ def _key(variable: str, data: Mapping[str, Any]) -> Key:
         name = same[0] if same else part.lower()
         key = (*key, name)
         type_ = _table_type(schema.key_type(cls, name, table) if cls else schema.item_type(type_))
-        here = table.get(name)
+        node = table.get(name)
     return key
 
 
 def _table_type(type_: object) -> object:
     """The member of a key's type that has keys of its own, if there is one."""
-    tables = (each for each in schema.members(type_) if schema.settings_class(each) or schema.item_type(each))
+    members = schema.members(type_)
+    tables = (member for member in members if schema.settings_class(member) or schema.item_type(member))
     return next(tables, None)
 
 

@@ -1,4 +1,4 @@
-"""The settings: found, read, filled from the environment, typed, checked, and shown without secrets."""
+"""Loads the settings (finds, reads, converts and validates them), and shows them without secrets."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, *, c
 
     `environ` fills `${NAME}`, overrides what `COUNTERCACHE_…` names, and gives `DATABASE_URL` and `REDIS_URL` where
     the file names no URL. `cwd` is where relative paths begin. Without a file, settings in the environment are enough.
-    Raises `ConfigError`, one line that names file and key, for anything that cannot be.
+    Raises `ConfigError`, which names file and key, for anything invalid.
     """
-    cwd = cwd or _here()
-    found = document.find(path, environ, cwd)
-    if found is None and not environment.names_settings(environ):
+    cwd = cwd or _working_directory()
+    file = document.find(path, environ, cwd)
+    if file is None and not environment.names_settings(environ):
         places = ", ".join(str(place) for place in document.usual_places(cwd))
         hint = "run `countercache demo` for one to copy from, or name yours with --config"
         raise ConfigError(f"there is no configuration: looked for {places}", hint=hint)
-    raw = document.read(cwd / found, _label(found, cwd)) if found else document.Document({})
+    raw = document.read(cwd / file, _label(file, cwd)) if file else document.Document({})
     raw = document.expand(environment.override(raw, environ), environ)
     raw = document.anchor(environment.fill_urls(raw, environ))
     settings = conversion.settings_of(raw)
@@ -40,7 +40,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, *, c
     return settings
 
 
-def _here() -> Path:
+def _working_directory() -> Path:
     """The working directory; where it has been removed, an absolute path can still be read."""
     try:
         return Path.cwd()
@@ -54,8 +54,9 @@ def _label(path: Path, cwd: Path) -> Path:
 
 
 def show(settings: Settings) -> dict[str, object]:
-    """The settings as plain data for people: durations as text, secrets as `***`. What is not set is left out, and what
-    must not be: so it can be loaded again.
+    """The settings as plain data for people: durations as text, secrets as `***`.
+
+    Settings that are not set, or must not be, are left out, so that the result can be loaded again.
     """
     return _table(settings)
 
@@ -81,7 +82,7 @@ def _plain(value: object) -> object:
     if isinstance(value, msgspec.Struct):
         return _table(value)
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, (str, Path)) else value

@@ -15,13 +15,13 @@ import msgspec
 from countercache.settings import Layout, Lookup, SourceSettings
 
 # Set by the program, not by the file.
-_OURS = {"path"}
+_NOT_KEYS = {"path"}
 
 
 @cache
 def fields(cls: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
     """The keys of a table, by name."""
-    return {field.name: field for field in msgspec.structs.fields(cls) if field.name not in _OURS}
+    return {field.name: field for field in msgspec.structs.fields(cls) if field.name not in _NOT_KEYS}
 
 
 def key_type(cls: type[msgspec.Struct], name: str, table: Mapping[str, object]) -> object:
@@ -33,8 +33,8 @@ def key_type(cls: type[msgspec.Struct], name: str, table: Mapping[str, object]) 
 
 def members(type_: object) -> tuple[object, ...]:
     """What a key may be, `None` left out."""
-    each = get_args(type_) if get_origin(type_) in {Union, UnionType} else (type_,)
-    return tuple(member for member in each if member is not type(None))
+    types = get_args(type_) if get_origin(type_) in {Union, UnionType} else (type_,)
+    return tuple(member for member in types if member is not type(None))
 
 
 def settings_class(type_: object) -> type[msgspec.Struct] | None:

@@ -108,6 +108,10 @@ class Dialect:
         """The conditions that a row of the table `f` lies in these blocks; see `Features.block_scan`."""
         raise NotImplementedError
 
+    def without_index(self, reference: str) -> str:
+        """A column in a condition for which no index is to be used; see `Features.shares_scans`."""
+        return reference
+
     def block_boundary(self, table: FromClause, low: int | None, size: int) -> str:
         """A query for the last of the next `size` row numbers after `low`; see `BlockScan.ROWIDS`."""
         raise NotImplementedError

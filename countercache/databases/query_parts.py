@@ -10,10 +10,11 @@ from countercache.model.table import Key
 
 
 class Range(msgspec.Struct, frozen=True):
-    """Entities with `low` < key <= `high`; `None`: no bound."""
+    """Entities with `low` < key <= `high`; `None`: no bound. `scan`: to be found by reading the whole table."""
 
     low: Key | None = None
     high: Key | None = None
+    scan: bool = False
 
 
 class Blocks(msgspec.Struct, frozen=True):
@@ -24,35 +25,6 @@ class Blocks(msgspec.Struct, frozen=True):
 
 
 Part = Range | Blocks
-
-
-class EntityQuery(msgspec.Struct, frozen=True):
-    """A query over entities. After period and masks come the columns; `at` tells which, by counter and by what.
-
-    Of the counter "" is `present`, whether there is any value; the `sums` are finite if all numbers are.
-    """
-
-    sql: str
-    at: dict[str, dict[str, int]]
-    sums: tuple[int, ...]
-
-
-class EntityColumns:
-    """The columns of a query over entities, each text once; `at` as in `EntityQuery`."""
-
-    def __init__(self, first: int) -> None:
-        self.at: dict[str, dict[str, int]] = {}
-        self._first = first
-        self._texts: dict[str, int] = {}
-
-    def add(self, column: str) -> int:
-        """The position of this column."""
-        return self._texts.setdefault(column, self._first + len(self._texts))
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The columns to select."""
-        return tuple(self._texts)
 
 
 class KeyPacking(Protocol):

@@ -6,7 +6,7 @@ read. Grouping is by raw keys and masks (`Masks`); names are put to the few resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,10 +14,11 @@ from sqlalchemy import ColumnElement, FromClause, Select, SelectBase
 
 from countercache.compute.plan import Plan, Spec
 from countercache.databases.engine import Engine
+from countercache.databases.entity_columns import EntityColumns
 from countercache.databases.expressions import column, in_part, listed, relation
 from countercache.databases.field_values import Facts
 from countercache.databases.group_masks import words_of
-from countercache.databases.query_parts import Blocks, EntityQuery, KeyPacking, Part, Range
+from countercache.databases.query_parts import Blocks, KeyPacking, Part, Range
 from countercache.model.states import ALL
 from countercache.model.table import Key, Kind, split_name
 from countercache.settings import Lookup
@@ -73,21 +74,23 @@ class Statements:
         query = self._totals_of_parts if self.parts_are_cheap else _each(self._totals)
         return self._of_parts("totals", query, within)
 
-    def entities(self, specs: Sequence[Spec], *within: Part, checked: Iterable[str] = ()) -> EntityQuery:
-        """Period, masks, then what each counter over entities needs, where the engine computes formulas.
+    def entity_columns(self, specs: Sequence[Spec], checked: Collection[str] = ()) -> EntityColumns | None:
+        """The columns of `entities`; `None` where the engine does not compute the formulas.
 
         The numbers of `checked` fields are known to be finite.
         """
-        if self._engine.entity_columns is None:
-            raise NotImplementedError
-        fields = sorted({field for spec in specs for field in spec.fields})
-        columns = self._engine.entity_columns(specs, fields, 1 + words_of(self._plan.groups), self._guarded)
-        doubtful = set() if self._guarded else set(fields) - set(checked)
-        sums = tuple(
-            columns.add(f"sum(p.c{i})")
-            for i, field in enumerate(fields)
-            if field in doubtful and self._values.kind(field) is Kind.NUMERIC
-        )
+        of_engine = self._engine.entity_columns
+        if of_engine is None or (self._guarded and not of_engine.reads_guarded):
+            return None
+        fields = _fields(specs)
+        columns = of_engine(specs, fields, 1 + words_of(self._plan.groups), guarded=self._guarded)
+        doubtful = [] if self._guarded else [field for field in fields if field not in checked]
+        columns.check_sums([field for field in doubtful if self._values.kind(field) is Kind.NUMERIC])
+        return columns
+
+    def entities(self, specs: Sequence[Spec], columns: EntityColumns, *within: Part) -> str:
+        """Period, masks, then what each counter over entities needs."""
+        fields = _fields(specs)
 
         def query(*within: ColumnElement[bool]) -> Select[Any]:
             pivot = self._pivot(fields, within, flat=self._is_flat(specs)).subquery("p")
@@ -98,8 +101,7 @@ class Statements:
             )
             return selected.group_by(period, *masks)
 
-        sql = self._of_parts(f"entities {columns.at} {sums}", _each(query), within)
-        return EntityQuery(sql, columns.at, sums)
+        return self._of_parts(f"entities {columns.texts}", _each(query), within)
 
     def entity_rows(self, fields: Sequence[str], within: Part) -> str:
         """Entity, period, masks, then for each field two columns, where the engine computes no formulas."""
@@ -114,9 +116,8 @@ class Statements:
 
     def entity_pass(self, specs: Sequence[Spec], within: Part) -> str:
         """The query of a pass over entities: one of the two above, as the engine needs it."""
-        if self._engine.entity_columns is None:
-            return self.entity_rows(sorted({field for spec in specs for field in spec.fields}), within)
-        return self.entities(specs, within).sql
+        columns = self.entity_columns(specs)
+        return self.entity_rows(_fields(specs), within) if columns is None else self.entities(specs, columns, within)
 
     def boundary(self, low: Key | None, size: int) -> str:
         """The last of the next `size` entity keys after `low` and how many they are; no row if there are none."""
@@ -282,8 +283,10 @@ class Statements:
     def _within(self, part: Part) -> str:
         """The condition that a row is of this part."""
         match part:
-            case Range(low, high):
+            case Range(low, high, scan):
                 entity = self._dialect.reference("f", self._settings.entity)
+                if scan:
+                    entity = self._dialect.without_index(entity)
                 keys = [(">", low), ("<=", high)]
                 conditions = [f"{entity} {sign} {self._dialect.literal(key)}" for sign, key in keys if key is not None]
             case Blocks(first, end):
@@ -294,6 +297,10 @@ class Statements:
         """Whether to name the fields: not where they are all that there are."""
         known = isinstance(self._settings.fields, Lookup)
         return not known or set(fields) < set(self._facts.fields)
+
+
+def _fields(specs: Sequence[Spec]) -> list[str]:
+    return sorted({field for spec in specs for field in spec.fields})
 
 
 def _each(query: Callable[..., Select[Any]]) -> _Query:

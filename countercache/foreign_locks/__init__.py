@@ -1,1 +1,1 @@
-"""Locks that web frameworks keep in the same Redis: told apart, shown, cleared on an explicit word."""
+"""Locks that web frameworks keep in the same Redis: recognised, listed, and cleared on explicit request."""

@@ -1,11 +1,11 @@
-r"""Locks that the frameworks of web stacks keep in Redis: how to tell them from everything else. Pure.
+r"""Recognises the locks that web frameworks keep in Redis. Pure.
 
-A lock is told by its key, its type and what is in it, taken together: many a cache key has `lock` in its name, and many
-a value is 32 hex digits. What each framework writes is from its own source, named beside it; those that a test can
-install are tested with locks that they made themselves.
+A lock is recognised by its key, its type and its content together: many a cache key has `lock` in its name, and many a
+value is 32 hex digits. What a framework writes is taken from its source, which is named beside it; frameworks that a
+test can install are tested with locks that they made themselves.
 
-Only keys whose name alone may make them a lock are looked at. redis-py, redlock and Redisson let the caller choose any
-name: their locks are found if it says `lock` or `mutex`, or if `[locks] patterns` has it.
+Only keys whose name may be that of a lock are read. With redis-py, redlock and Redisson the caller chooses the name:
+their locks are found if it contains `lock` or `mutex`, or matches `[locks] patterns`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import msgspec
 from countercache.foreign_locks.globs import matcher
 
 CONFIGURED = "configured"
-"""The kind of a key that only `[locks] patterns` makes a lock."""
+"""The kind of a lock that is one only because of `[locks] patterns`."""
 
 LONGEST = 256
-"""Bytes of a value that are read: what is longer is no lock, unless `[locks] patterns` says so."""
+"""Bytes of a value that are read: a longer one is not a lock, unless `[locks] patterns` has its key."""
 
 
 class Sample(msgspec.Struct, frozen=True):
     """What was read of a key. `ttl` and `idle` are seconds, `None` where there is none or it is hidden.
 
-    `size` is the bytes of a text, or else the number of items; `parts` the beginning of the text, or the fields and
-    values of a small hash, each no more than its first bytes. `now` is the server's clock. `digest` is of the whole,
-    where it was asked for.
+    `size` is the length of a string in bytes, or else the number of items. `parts` is the beginning of a string, or the
+    fields and values of a small hash, each no longer than `LONGEST`. `now` is the server's time. `digest` is that of
+    the whole content, where it was requested.
     """
 
     key: bytes
@@ -43,44 +43,44 @@ class Sample(msgspec.Struct, frozen=True):
     digest: str = ""
 
 
-class Found(msgspec.Struct, frozen=True):
-    """Whose lock a key is. `taken`: when, as it tells itself, in seconds since the epoch by its holder's clock."""
+class Recognised(msgspec.Struct, frozen=True):
+    """A lock of `framework`, acquired at `taken` by its holder's clock (since the epoch), where it says so."""
 
     framework: str
     taken: float | None = None
 
 
 Taken = Callable[[Sample], float | None]
-_SAYS_LOCK = (b"lock", b"mutex")
+_LOCK_NEEDLES = (b"lock", b"mutex")
 
 
 class Framework(msgspec.Struct, frozen=True):
     """What the locks of a framework look like.
 
-    `key` is searched in the key, and one of the `needles` is in it in any case, in capitals or not. `value` must match
-    the whole text, or all fields of the hash (`None`: any of no more than `LONGEST` bytes). `taken` tells when it was
-    taken; what cannot tell is none, if it `must_tell`. `any_name`: the caller chooses the name, so a key that `[locks]
-    patterns` has needs only the `form`. `vague`: there may be very many such keys that are no locks.
+    `key` is searched for in the key, which always contains one of the `needles`, ignoring case. `value` must match the
+    whole string, or all fields of the hash (`None`: anything of at most `LONGEST` bytes). `taken` reads when the lock
+    was acquired; with `must_tell`, a key without that time is not a lock. `any_name`: the caller chooses the name, so a
+    key that matches `[locks] patterns` needs only the `form`. `vague`: very many such keys may not be locks.
     """
 
     name: str
     key: re.Pattern[bytes]
     value: re.Pattern[bytes] | None = None
     type: str = "string"
-    needles: tuple[bytes, ...] = _SAYS_LOCK
+    needles: tuple[bytes, ...] = _LOCK_NEEDLES
     taken: Taken | None = None
     must_tell: bool = False
     any_name: bool = False
     form: re.Pattern[bytes] = re.compile(b"")
     vague: bool = False
 
-    def matches(self, sample: Sample, *, configured: bool) -> Found | None:
-        """The lock that the sample is, if it is one of this framework."""
+    def matches(self, sample: Sample, *, configured: bool) -> Recognised | None:
+        """The lock that the sample is, where it is one of this framework."""
         named = (configured and self.any_name) or self.key.search(sample.key)
         if sample.type != self.type or not named or not self.form.search(sample.key) or not self._holds(sample):
             return None
         taken = self.taken(sample) if self.taken else None
-        return None if self.must_tell and taken is None else Found(self.name, taken)
+        return None if self.must_tell and taken is None else Recognised(self.name, taken)
 
     def _holds(self, sample: Sample) -> bool:
         if self.type == "hash":
@@ -92,43 +92,43 @@ class Framework(msgspec.Struct, frozen=True):
 
 
 def token_time(sample: Sample) -> float | None:
-    """When a token of redis-py was made: it is a UUID of version 1, which tells. `None` for one that cannot be.
+    """When a token of redis-py was made, which is a UUID of version 1; `None` where it cannot be one.
 
-    Of 32 random hex digits, such as redlock's, one in some 200,000 would pass for a moment of the last year.
+    Of tokens of 32 random hex digits, such as redlock's, one in some 200,000 looks like a time of the last year.
     """
     token = sample.parts[0].decode("ascii")
-    made = int(token[13:16] + token[8:12] + token[:8], 16) / 1e7 - _GREGORIAN
-    return made if _is_recent(made, sample.now) else None
+    created = int(token[13:16] + token[8:12] + token[:8], 16) / 1e7 - _GREGORIAN
+    return created if _is_recent(created, sample.now) else None
 
 
 def sidekiq_time(sample: Sample) -> float | None:
-    """When the oldest of the jobs under a digest took its lock: each says, in JSON or as a number."""
-    told = (_sidekiq_moment(value) for value in sample.parts[1::2])
-    return min((moment for moment in told if _is_recent(moment, sample.now)), default=None)
+    """When the oldest of the jobs under a digest acquired its lock; each value has a time, in JSON or as a number."""
+    moments = (_sidekiq_moment(value) for value in sample.parts[1::2])
+    return min((moment for moment in moments if _is_recent(moment, sample.now)), default=None)
 
 
 def _sidekiq_moment(value: bytes) -> float:
     try:
-        said = json.loads(value)
+        content = json.loads(value)
     except ValueError:
         return 0.0
-    moment = said.get("time") if isinstance(said, dict) else said
+    moment = content.get("time") if isinstance(content, dict) else content
     return float(moment) if isinstance(moment, (int, float)) else 0.0
 
 
 def _is_recent(moment: float, now: float) -> bool:
-    """Whether it may be when a lock was taken that is there now: clocks differ, and nobody keeps one for years."""
+    """Whether a present lock may have been acquired then: clocks differ, and no lock is held for years."""
     return now - 400 * _DAY < moment < now + _DAY
 
 
 _DAY = 86400
-# From the beginning of the Gregorian calendar, from which such UUIDs count, to that of Unix's time.
+# Seconds from the start of the Gregorian calendar, from which such UUIDs count, to the Unix epoch.
 _GREGORIAN = 12_219_292_800
 
 _TOKEN = re.compile(rb"[0-9a-f]{12}1[0-9a-f]{3}[89ab][0-9a-f]{15}")
 _HEX = re.compile(rb"[0-9a-f]{32}")
 _UUID = rb"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
-# `lock`, but not in block, clock, flock and unlock: as a word of its own, or wherever it is no such word.
+# `lock`, but not in block, clock, flock and unlock.
 _LOCK = rb"(?:[lL]ock|LOCK)"
 _LOCKISH = _LOCK + rb"(?<!\A[bcfBCF].{4})(?<![^A-Za-z][bcfBCF].{4})(?<!\Aunlock)(?<![^A-Za-z]unlock)|[mM]utex|MUTEX"
 _WORD = rb"(?:" + _LOCK + rb"(?<![bcfBCF].{4})(?<!unlock)(?:s|ed|ing)?|[mM]utex|MUTEX)(?![a-z])"
@@ -212,7 +212,7 @@ FRAMEWORKS = (
 
 
 class KeyFilter:
-    """Which keys may be locks, by their names alone: fast, since every key of the server goes through it."""
+    """Selects keys that may be locks by their names alone. It must be fast: every key of the server goes through it."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         self._configured = [matcher(pattern.encode(errors="surrogateescape")) for pattern in patterns]
@@ -224,7 +224,7 @@ class KeyFilter:
         """The keys that may be locks, each with whether it is a vague candidate, of which there may be very many."""
         for start in range(0, len(keys), _RUN):
             run = keys[start : start + _RUN]
-            # One search for each needle in many keys at once; few runs have any.
+            # Search for each needle in many keys at once: few of these runs contain any.
             joined = b"\n".join(run).lower()
             named = any(needle in joined for needle in self._needles)
             if named or self._configured:
@@ -235,20 +235,20 @@ class KeyFilter:
                         yield key, True
 
     def is_configured(self, key: bytes) -> bool:
-        """Whether one of the `[locks] patterns` has the key."""
+        """Whether the key matches one of the `[locks] patterns`."""
         return any(pattern.fullmatch(key) for pattern in self._configured)
 
-    def recognise(self, sample: Sample) -> Found | None:
-        """The lock that a key is; `None` where it is none."""
+    def recognise(self, sample: Sample) -> Recognised | None:
+        """The lock that a key is, or `None`."""
         configured = self.is_configured(sample.key)
-        known = (framework.matches(sample, configured=configured) for framework in FRAMEWORKS)
-        return next(filter(None, known), Found(CONFIGURED) if configured else None)
+        matches = (framework.matches(sample, configured=configured) for framework in FRAMEWORKS)
+        return next(filter(None, matches), Recognised(CONFIGURED) if configured else None)
 
 
 _RUN = 32
 
 
 def _any_of(frameworks: Iterable[Framework]) -> re.Pattern[bytes]:
-    """A key of any of them; those that say `lock` in many ways are all found by that."""
-    keys = (_LOCKISH if each.needles == _SAYS_LOCK else each.key.pattern for each in frameworks)
+    """A pattern for a key of any of the frameworks."""
+    keys = (_LOCKISH if framework.needles == _LOCK_NEEDLES else framework.key.pattern for framework in frameworks)
     return re.compile(b"|".join(dict.fromkeys(keys)))

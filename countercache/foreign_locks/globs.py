@@ -1,4 +1,4 @@
-"""Redis's globs, as SCAN's MATCH reads them, for keys that have been fetched already. Pure."""
+"""Globs as Redis matches them in SCAN, for keys that have been fetched already. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 
 
 def matcher(glob: bytes) -> re.Pattern[bytes]:
-    r"""A pattern whose `fullmatch` says what the server would say of the glob.
+    r"""A pattern whose `fullmatch` matches the same keys as the server does with the glob.
 
-    `*` is any text, `?` one byte, `[ab]`, `[^ab]` and `[a-z]` one of some, `\` takes the next byte as it is. The odd
-    cases are the server's own too: a class that is not closed ends with the glob.
+    `*` is any text, `?` one byte, `[ab]`, `[^ab]` and `[a-z]` are classes of bytes, and `\` escapes the next byte. As
+    on the server, a class that is not closed ends with the glob.
     """
     parts = []
     at = 0
     while at < len(glob):
         byte = glob[at : at + 1]
         if byte == b"[":
-            one_of, at = _class(glob, at + 1)
-            parts.append(one_of)
+            part, at = _class(glob, at + 1)
+            parts.append(part)
             continue
         if byte == b"\\" and at + 1 < len(glob):
             at += 1
@@ -32,9 +32,9 @@ _WILD = {b"*": b".*", b"?": b"."}
 
 
 def _class(glob: bytes, at: int) -> tuple[bytes, int]:
-    """One of some bytes: the class that begins at `at`, behind its bracket, and where what follows it begins."""
-    other = glob[at : at + 1] == b"^"
-    at += other
+    """The pattern for the class that begins at `at`, after its bracket, and the position after it."""
+    negated = glob[at : at + 1] == b"^"
+    at += negated
     members: set[int] = set()
     while at < len(glob) and glob[at] != ord("]"):
         if glob[at] == ord("\\") and at + 1 < len(glob):
@@ -48,6 +48,6 @@ def _class(glob: bytes, at: int) -> tuple[bytes, int]:
             members.add(glob[at])
         at += 1
     if not members:
-        return (b"." if other else b"(?!)"), at + 1
+        return (b"." if negated else b"(?!)"), at + 1
     inside = b"".join(b"\\x%02x" % member for member in sorted(members))
-    return b"[%s%s]" % (b"^" if other else b"", inside), at + 1
+    return b"[%s%s]" % (b"^" if negated else b"", inside), at + 1

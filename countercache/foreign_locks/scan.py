@@ -1,8 +1,7 @@
-"""Locks that the frameworks of the web stack keep in Redis beside ours: found and shown, cleared on an explicit word.
+"""Locks that web frameworks keep in the same Redis: lists them, and clears them on explicit request.
 
-Finding them changes nothing, never uses KEYS, and asks the server for no more than a batch of keys at a time. They are
-told by `frameworks`. Their keys may hold any bytes, so they are read as bytes; what a person sees and types of them is
-`model.key_text`'s affair.
+Listing changes nothing, never uses KEYS, and takes a batch of keys at a time from the server. `frameworks` recognises
+the locks. Their keys may contain any bytes, so they are read as bytes; `model.key_text` shows them and reads them back.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import redis
 
 from countercache import locks
 from countercache.errors import UsageError
-from countercache.foreign_locks.frameworks import CONFIGURED, LONGEST, Found, KeyFilter, Sample
+from countercache.foreign_locks.frameworks import CONFIGURED, LONGEST, KeyFilter, Recognised, Sample
 from countercache.foreign_locks.globs import matcher
 from countercache.model.key_text import meant, spelled
 from countercache.model.results import ClearedForeign, ClearResult, ForeignLock, LocksResult
@@ -28,12 +27,12 @@ from countercache.store.keys import Keys
 from countercache.store.redis_client import Store
 
 UNRECOGNISED = "unrecognised"
-"""What stands for the framework of a key that is no lock as far as can be told."""
+"""The framework of a key that is not recognised as a lock."""
 
-_BATCH = 500  # keys a SCAN: about 0.2 ms of the time of the server
-_LOOKS = 25  # keys a script: about as long
-_FIELDS = 32  # of a hash; one with more is no lock
-_VAGUE = 20_000  # keys that may be locks of Laravel, but are values of its cache as a rule
+_BATCH = 500  # keys a SCAN, which takes the server about 0.2 ms
+_KEYS_A_SCRIPT = 25  # which takes it about as long
+_FIELDS = 32  # of a hash; one with more is not a lock
+_VAGUE = 20_000  # keys that may be locks of Laravel, but usually are values of its cache
 _CANDIDATES = 100_000
 _PATIENCE = 30.0  # seconds
 _NARROWER = "`--pattern` narrows the search"
@@ -42,17 +41,17 @@ _OURS = b"countercache:{"
 
 
 def survey(store: Store, patterns: Sequence[str], *, glob: str | None = None, foreign: bool = True) -> LocksResult:
-    """Our locks, and unless `foreign` is off those of the web stack: of the keys that the glob has (none given: all).
+    """List our own locks and, unless `foreign` is off, those of the web stack, among the keys that match the glob.
 
-    `patterns` are globs of keys that serve as locks in this stack. Both are found in one pass over the keys, ours in a
-    pass of their own where that one had to be broken off. Changes nothing.
+    `patterns` are globs of keys that serve as locks in this web stack. One pass over the keys finds both; where it has
+    to stop early, another pass finds our own. Changes nothing.
     """
-    with redis_client.binary(store.client) as raw, store.wrapped():
+    with redis_client.binary_client(store.client) as raw, store.translated_errors():
         search = _Search(raw, store.keys, KeyFilter(patterns), glob)
-        others = search.locks() if foreign else {}
+        foreign_locks = search.locks() if foreign else {}
         ours = search.ours if foreign and not search.stopped else search.own_keys()
     own = locks.list_locks(store, {key.decode(errors="backslashreplace") for key in ours})
-    ordered = sorted(others.values(), key=lambda lock: (lock.framework == CONFIGURED, lock.framework, lock.key))
+    ordered = sorted(foreign_locks.values(), key=lambda lock: (lock.framework == CONFIGURED, lock.framework, lock.key))
     return msgspec.structs.replace(own, foreign=tuple(ordered), notes=tuple(search.notes()))
 
 
@@ -72,28 +71,28 @@ class _Search:
 
     def locks(self) -> dict[bytes, ForeignLock]:
         """The locks of the web stack."""
-        found = {}
+        locks_by_key = {}
         for sample in self.samples():
             lock = self.key_filter.recognise(sample)
             if lock:
-                found[sample.key] = _lock(sample, lock)
-        return found
+                locks_by_key[sample.key] = _lock(sample, lock)
+        return locks_by_key
 
     def own_keys(self) -> list[bytes]:
-        """The keys of our own locks, in a pass that is not broken off."""
-        wanted = matcher(self.glob).fullmatch
-        return [key for key in self.raw.scan_iter(match=self.keys.locks, count=_BATCH) if wanted(key)]
+        """The keys of our own locks, in a pass that does not stop early."""
+        matches = matcher(self.glob).fullmatch
+        return [key for key in self.raw.scan_iter(match=self.keys.locks, count=_BATCH) if matches(key)]
 
     def samples(self) -> Iterator[Sample]:
-        """What is read of the keys that may be locks by their names."""
+        """Samples of the keys that may be locks by their names."""
         names = self._names()
-        while some := list(islice(names, _LOOKS)):
-            for key, seen in zip(some, _inspect(self.raw, some), strict=True):
-                if isinstance(seen, redis.ResponseError):
+        while chunk := list(islice(names, _KEYS_A_SCRIPT)):
+            for key, reply in zip(chunk, _inspect(self.raw, chunk), strict=True):
+                if isinstance(reply, redis.ResponseError):
                     self.unread += 1
-                    self.refusal = str(seen)
-                elif seen:
-                    yield _sample(key, seen, self.now)
+                    self.refusal = str(reply)
+                elif reply:
+                    yield _sample(key, reply, self.now)
 
     def _names(self) -> Iterator[bytes]:
         end = time.monotonic() + _PATIENCE
@@ -113,7 +112,7 @@ class _Search:
             self.stopped = time.monotonic() > end
 
     def notes(self) -> Iterator[str]:
-        """What was not looked at, a sentence each."""
+        """What was not examined, a sentence each."""
         if self.stopped:
             yield f"the search for locks of the web stack was stopped after {_PATIENCE:g} s; {_NARROWER}"
         if self.plain > _CANDIDATES:
@@ -127,7 +126,7 @@ class _Search:
 
 
 class ClearRequest(msgspec.Struct, frozen=True):
-    """Which locks to clear, by name, id or key (none: all of ours), and on what terms; see `clear`."""
+    """Which locks to clear, by name, id or key (empty: all our own), and the options of `clear`."""
 
     names: tuple[str, ...] = ()
     force: bool = False
@@ -138,29 +137,29 @@ class ClearRequest(msgspec.Struct, frozen=True):
 def clear(
     store: Store, patterns: Sequence[str], request: ClearRequest, *, by: Owner, commands: Commands = NO_OPTIONS
 ) -> ClearResult:
-    """Clears our own locks as `locks.clear` does, and those of the web stack that are named by their exact key.
+    """Clear our own locks as `locks.clear` does, and locks of the web stack that are named by their exact key.
 
-    The latter only with both `foreign` and `force`, each only if it is still what was seen here. Raises `UsageError`
-    where `foreign` has no names.
+    The latter need both `foreign` and `force`, and are cleared only if they have not changed since they were read.
+    Raises `UsageError` where `foreign` has no names.
     """
     if request.foreign and not request.names:
         raise UsageError(
-            "--foreign clears no lock that is not named", hint="give its exact key, as `locks list` shows it"
+            "--foreign clears only locks that are named", hint="give its exact key, as `locks list` shows it"
         )
     dry_run = request.dry_run
     own = locks.clear(store, request.names, force=request.force, by=by, dry_run=dry_run, commands=commands)
     if not own.unknown:
         return own
-    with redis_client.binary(store.client) as raw, store.wrapped():
-        matches = {name: tuple(_seen(raw, KeyFilter(patterns), name)) for name in own.unknown}
+    with redis_client.binary_client(store.client) as raw, store.translated_errors():
+        matches = {name: tuple(_candidates(raw, KeyFilter(patterns), name)) for name in own.unknown}
     cleared = []
-    insisted = request.force and request.foreign
+    forced = request.force and request.foreign
     for candidates in matches.values():
         if len(candidates) > 1:
             cleared += [ClearedForeign(lock, cleared=False, why=_AMBIGUOUS) for lock in candidates]
         elif candidates:
             lock = candidates[0]
-            cleared.append(clear_listed(store, lock, insisted=insisted, by=by, dry_run=dry_run, commands=commands))
+            cleared.append(clear_listed(store, lock, forced=forced, by=by, dry_run=dry_run, commands=commands))
     unknown = tuple(name for name, candidates in matches.items() if not candidates)
     return msgspec.structs.replace(own, unknown=unknown, foreign=tuple(cleared))
 
@@ -172,15 +171,15 @@ def clear_listed(
     store: Store,
     lock: ForeignLock,
     *,
-    insisted: bool,
+    forced: bool,
     by: Owner,
     dry_run: bool = False,
     commands: Commands = NO_OPTIONS,
 ) -> ClearedForeign:
-    """Deletes one lock of the web stack, if what is in it is still what `lock` shows (with its digest)."""
+    """Delete one lock of the web stack, if its content still has the digest of `lock`."""
     if lock.framework == UNRECOGNISED:
         return ClearedForeign(lock, cleared=False, why=f"left: {lock.why}")
-    if not insisted:
+    if not forced:
         why = f"left: {lock.why}; `{commands.to_type(clear_foreign(lock.key))}` clears it all the same"
         return ClearedForeign(lock, cleared=False, why=why)
     if not lock.digest:
@@ -189,8 +188,8 @@ def clear_listed(
     if dry_run:
         return ClearedForeign(lock, cleared=True, why=f"would be cleared: {lock.why}")
     record = f"{lock.why}; it held {spelled(lock.preview, 60)} ({lock.digest}); cleared with: {by.command}"
-    shown = spelled(lock.key, 500)
-    answer = store.run("remove", (lock.key, store.keys.events), lock.digest, shown, by.name, record, store.keys.keep)
+    key_text = spelled(lock.key, 500)
+    answer = store.run("remove", (lock.key, store.keys.events), lock.digest, key_text, by.name, record, store.keys.keep)
     why = {
         "cleared": f"cleared: {lock.why}",
         "missing": "it ended by itself meanwhile",
@@ -199,44 +198,44 @@ def clear_listed(
     return ClearedForeign(lock, cleared=answer != "changed", why=why)
 
 
-def _seen(raw: redis.Redis, key_filter: KeyFilter, name: str) -> Iterator[ForeignLock]:
-    """What is there under a name as it was typed: a key, spelled as it is shown or as it is."""
+def _candidates(raw: redis.Redis, key_filter: KeyFilter, name: str) -> Iterator[ForeignLock]:
+    """The locks that a name on the command line may mean: a key as it is shown, or as it is."""
     spellings = list(dict.fromkeys((meant(name), name.encode(errors="surrogateescape"))))
     now = _now(raw)
-    for key, seen in zip(spellings, _inspect(raw, spellings, "digest"), strict=True):
-        if isinstance(seen, redis.ResponseError):
-            raise seen
-        if seen:
-            sample = _sample(key, seen, now)
-            found = None if key.startswith(_OURS) else key_filter.recognise(sample)
-            yield _lock(sample, found or Found(UNRECOGNISED))
+    for key, reply in zip(spellings, _inspect(raw, spellings, "digest"), strict=True):
+        if isinstance(reply, redis.ResponseError):
+            raise reply
+        if reply:
+            sample = _sample(key, reply, now)
+            recognised = None if key.startswith(_OURS) else key_filter.recognise(sample)
+            yield _lock(sample, recognised or Recognised(UNRECOGNISED))
 
 
 def _inspect(raw: redis.Redis, keys: Sequence[bytes], digest: str = "") -> Sequence[Any]:
-    """What the script `inspect_foreign` says of each key, or the error that the server gave for it."""
+    """The reply of the script `inspect_foreign` for each key, or the server's error for it."""
     text, sha = redis_client.script("inspect_foreign")
 
-    def ask(some: Sequence[bytes]) -> Any:  # noqa: ANN401 - what a script returns is its own affair
-        given: Any = (len(some), *some, LONGEST, _FIELDS, digest)
+    def run(keys: Sequence[bytes]) -> Any:  # noqa: ANN401 - each script has a reply of its own
+        args: Any = (len(keys), *keys, LONGEST, _FIELDS, digest)
         try:
-            return raw.evalsha(sha, *given)
+            return raw.evalsha(sha, *args)
         except redis.exceptions.NoScriptError:
-            return raw.eval(text, *given)
+            return raw.eval(text, *args)
 
     try:
-        return cast("list[Any]", ask(keys))
+        return cast("list[Any]", run(keys))
     except redis.ResponseError as error:
         if len(keys) == 1:
             return [error]
-        # One that must not be read, or that a cluster keeps elsewhere, has spoiled it for all.
+        # One key that may not be read, or that is on another node of a cluster, fails the script for all.
         return [answer for key in keys for answer in _inspect(raw, [key], digest)]
 
 
-def _sample(key: bytes, seen: Sequence[Any], now: float) -> Sample:
-    kind, ttl, idle, size, parts, digest = seen
+def _sample(key: bytes, reply: Sequence[Any], now: float) -> Sample:
+    type_, ttl, idle, size, parts, digest = reply
     return Sample(
         key=key,
-        type=kind.decode(),
+        type=type_.decode(),
         ttl=ttl / 1000 if ttl >= 0 else None,
         idle=float(idle) if idle >= 0 else None,
         size=size,
@@ -246,37 +245,37 @@ def _sample(key: bytes, seen: Sequence[Any], now: float) -> Sample:
     )
 
 
-def _lock(sample: Sample, found: Found) -> ForeignLock:
+def _lock(sample: Sample, recognised: Recognised) -> ForeignLock:
     return ForeignLock(
         key=sample.key,
-        framework=found.framework,
+        framework=recognised.framework,
         type=sample.type,
         ttl=sample.ttl,
-        age=None if found.taken is None else max(0.0, sample.now - found.taken),
+        age=None if recognised.taken is None else max(0.0, sample.now - recognised.taken),
         idle=sample.idle,
         size=sample.size,
         preview=_preview(sample.parts),
-        why=_why(found.framework, endless=sample.ttl is None),
+        why=_why(recognised.framework, endless=sample.ttl is None),
         digest=sample.digest,
     )
 
 
 def _why(framework: str, *, endless: bool) -> str:
-    """What is known of it, for people."""
+    """The explanation that is shown with a lock."""
     if framework == UNRECOGNISED:
-        return "it is no lock that countercache can recognise; name it in `[locks] patterns` if it serves as one"
-    whose = "a lock by `[locks] patterns`" if framework == CONFIGURED else f"a lock of {framework}"
+        return "countercache does not recognise it as a lock; name it in `[locks] patterns` if it serves as one"
+    lock = "a lock by `[locks] patterns`" if framework == CONFIGURED else f"a lock of {framework}"
     if endless:
-        return f"{whose} that has no time to live: only its holder, or somebody by hand, removes it"
-    return f"{whose}; nothing in it tells whether its holder lives"
+        return f"{lock} that has no time to live: only its holder, or an operator, removes it"
+    return f"{lock}; nothing in it tells whether its holder is alive"
 
 
 def _preview(parts: Iterable[bytes]) -> bytes:
-    """A text as it is, a hash as its fields and values."""
-    each = list(parts)
-    if len(each) < 2:
-        return b"".join(each)
-    return b", ".join(field + b": " + value for field, value in zip(each[::2], each[1::2], strict=True))
+    """A string as it is, a hash as its fields and values."""
+    texts = list(parts)
+    if len(texts) < 2:
+        return b"".join(texts)
+    return b", ".join(field + b": " + value for field, value in zip(texts[::2], texts[1::2], strict=True))
 
 
 def _now(raw: redis.Redis) -> float:

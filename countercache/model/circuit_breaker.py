@@ -1,8 +1,8 @@
-"""The circuit breaker: a counter that keeps failing is left alone for a while, longer each time. Pure.
+"""The circuit breaker: a counter that keeps failing is skipped for a while, longer each time. Pure.
 
-After so many failed attempts in a row each further failure puts the next attempt off. What counts the failures and
-keeps the moment is the cell itself, in Redis, for cron starts a new process each time. The attempt after the wait is a
-single trial: if it fails, the next wait is longer; if it succeeds, nothing is left of it.
+After a number of failed attempts in a row, each further failure delays the next attempt. The cell in Redis keeps the
+number of failures and the time of the next attempt, since cron starts a new process each time. After the wait there is
+one attempt: if it fails, the next wait is longer; if it succeeds, the breaker is reset.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from countercache.model.states import Category, Cell, CellId, Event, Failure, Le
 from countercache.settings import BreakerSettings
 
 JITTER = 0.2
-"""The part of a wait that chance may take off."""
+"""The largest part of a wait that is randomly taken off."""
 
 
 class Backoff(msgspec.Struct, frozen=True):
-    """From `failures` in a row on, the waits in seconds: after the first such failure, the second, …, and the last of
-    them after all later ones.
-    """
+    """The waits in seconds after `failures` in a row, after the next failure, and so on; the last one repeats."""
 
     failures: int
     waits: tuple[float, ...]
@@ -38,27 +36,27 @@ def backoff(settings: BreakerSettings, chance: float) -> Backoff:
 
 
 def put_off(ids: Iterable[CellId], cells: Mapping[CellId, Cell], now: float) -> dict[str, Skip]:
-    """The counters that are not to be tried now: all of whose cells `ids` have their next attempt in the future."""
-    found: dict[str, list[Cell | None]] = {}
+    """The counters to skip now: those whose cells `ids` all have their next attempt in the future."""
+    by_counter: dict[str, list[Cell | None]] = {}
     for id_ in ids:
-        found.setdefault(id_.counter, []).append(cells.get(id_))
-    waiting = {counter: [each for each in mine if each and _waits(each, now)] for counter, mine in found.items()}
-    return {counter: _skip(mine, now) for counter, mine in waiting.items() if len(mine) == len(found[counter])}
+        by_counter.setdefault(id_.counter, []).append(cells.get(id_))
+    waiting = {counter: [cell for cell in group if cell and _waits(cell, now)] for counter, group in by_counter.items()}
+    return {counter: _skip(group, now) for counter, group in waiting.items() if len(group) == len(by_counter[counter])}
 
 
 def words(skip: Skip) -> str:
     """Why a counter is not tried, and when it is."""
-    tries = "1 failure" if skip.failures == 1 else f"{skip.failures} failures in a row"
+    failures = "1 failure" if skip.failures == 1 else f"{skip.failures} failures in a row"
     why = f"{skip.failure.reason}: {skip.failure.text}"
-    return f"not tried after {tries} (the last: {why}); next attempt in {duration_text(max(1, round(skip.wait)))}"
+    return f"not tried after {failures} (the last: {why}); next attempt in {duration_text(max(1, round(skip.wait)))}"
 
 
 def skipped_events(skips: Mapping[str, Skip]) -> Iterator[Event]:
-    """What a log says of counters that are not tried: each reason once, with all of them."""
-    told: dict[str, list[str]] = {}
+    """The events of counters that are skipped: each reason once, with all of its counters."""
+    by_message: dict[str, list[str]] = {}
     for counter, skip in skips.items():
-        told.setdefault(words(skip), []).append(counter)
-    for message, counters in told.items():
+        by_message.setdefault(words(skip), []).append(counter)
+    for message, counters in by_message.items():
         yield Event(Level.WARNING, Category.BREAKER, "skipped", message, tuple(counters))
 
 

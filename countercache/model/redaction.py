@@ -44,12 +44,12 @@ def shown(value: object, length: int = 60) -> str:
 def quoted(value: object) -> str:
     """A value as TOML writes it, nearly; what a terminal would obey or hide is escaped."""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)
 
 
 def _masked(value: object) -> object:
     if isinstance(value, list):
-        return ["…" if isinstance(each, Mapping) else _masked(each) for each in value]
+        return ["…" if isinstance(item, Mapping) else _masked(item) for item in value]
     return redact_url(value) if isinstance(value, str) else value
 
 

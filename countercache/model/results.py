@@ -1,4 +1,4 @@
-"""What the commands return: frozen values, made by the modules that do the work and shown by `render`."""
+"""The results of commands: frozen values that `render` shows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from countercache.settings import EMBEDDED
 
 
 class CellView(msgspec.Struct, frozen=True):
-    """A cell with its name and its state at one moment. `cell` is `None` while nothing is stored of it. `retry_in` are
-    the seconds for which the circuit breaker puts the next attempt at its counter off. `by_period`: its coverage counts
-    an entity once in each period. `redefined`: the configuration has changed since its value was computed.
+    """A cell with its name and its state at one moment; `cell` is `None` while nothing is stored.
+
+    `retry_in` is how many seconds the circuit breaker still skips its counter. `by_period`: its coverage counts an
+    entity once in each period. `redefined`: the configuration has changed since its value was computed.
     """
 
     id: CellId
@@ -31,7 +32,7 @@ class CellView(msgspec.Struct, frozen=True):
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """A run in flight, of this process or another, as its lock tells. `verdict`: whether its process is alive."""
+    """A run in progress, of this process or another, as its lock tells; `verdict` is that on its process."""
 
     lock: str
     progress: Progress
@@ -46,7 +47,7 @@ class RunView(msgspec.Struct, frozen=True):
 
 
 class StatusResult(msgspec.Struct, frozen=True):
-    """What `status` found: every configured cell, every run in flight."""
+    """What `status` found: every configured cell and every run in progress."""
 
     exit_code: ClassVar[int] = EXIT_OK
     namespace: str
@@ -90,7 +91,7 @@ class ForeignLock(msgspec.Struct, frozen=True):
 
 
 class LocksResult(msgspec.Struct, frozen=True):
-    """What `locks list` found: our own locks, those of the web stack, and what could not be looked at."""
+    """What `locks list` found: our own locks, those of the web stack, and what could not be read."""
 
     exit_code: ClassVar[int] = EXIT_OK
     locks: tuple[LockView, ...]
@@ -174,7 +175,7 @@ class JobOutcome(msgspec.Struct, frozen=True):
 
 
 class WarmupResult(msgspec.Struct, frozen=True):
-    """What `warmup` did, a job a database."""
+    """What `warmup` did: the outcome of the job of each database."""
 
     jobs: tuple[JobOutcome, ...]
     exit_code: int
@@ -210,14 +211,12 @@ class RecoverResult(msgspec.Struct, frozen=True):
         if self.dry_run:
             return EXIT_OK
         code = self.warmup.exit_code if self.warmup else EXIT_OK
-        left = any(not lock.cleared for lock in self.locks) or any(each.left for each in self.broken)
+        left = any(not lock.cleared for lock in self.locks) or any(counter.left for counter in self.broken)
         return EXIT_PARTIAL if left and code == EXIT_OK else code
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """A stored cell that the configuration does not have any more: removed, with these plain `keys` that it had
-    published, or left and why.
-    """
+    """A stored cell that is no longer configured: removed, with the plain `keys` that it published, or left and why."""
 
     cell: CellId
     removed: bool
@@ -235,13 +234,11 @@ class PruneResult(msgspec.Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """0, or 3 where a cell was left alone."""
-        return EXIT_OK if all(each.removed for each in self.cells) else EXIT_PARTIAL
+        return EXIT_OK if all(cell.removed for cell in self.cells) else EXIT_PARTIAL
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A cell whose value was held back: whether it is stored now, why it was held back, and why it was `left`, where it
-    was.
-    """
+    """A cell whose value was held back, and `why`; it is stored now (`accepted`), or `left` says why not."""
 
     cell: CellId
     accepted: bool
@@ -258,7 +255,7 @@ class AcceptResult(msgspec.Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """0, or 3 where a cell was left."""
-        return EXIT_OK if all(each.accepted for each in self.cells) else EXIT_PARTIAL
+        return EXIT_OK if all(cell.accepted for cell in self.cells) else EXIT_PARTIAL
 
 
 class EventsResult(msgspec.Struct, frozen=True):
@@ -269,7 +266,7 @@ class EventsResult(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What `config check` says of a `subject`: a `warning` where it works, and may surprise. `fields`: of a source."""
+    """A check of `config check`. A `warning` is about something that works, but may surprise. `fields`: of a source."""
 
     subject: str
     ok: bool
@@ -292,7 +289,7 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 class Health(StrEnum):
-    """What `doctor` makes of what it has looked at. Only `wrong` makes it fail; `unknown` could not be looked at."""
+    """How `doctor` rates a finding. Only `wrong` makes it fail; `unknown` could not be examined."""
 
     OK = "ok"
     WARNING = "warning"
@@ -301,8 +298,9 @@ class Health(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that `doctor` looked at: in which part, what was seen, why that matters, and the command (or the line)
-    that mends it; the last is empty where there is nothing to mend.
+    """A finding of `doctor`: its area and subject, what was `seen`, and why that matters.
+
+    `cure` is the command, or the words, that say what to do; empty where there is nothing to do.
     """
 
     area: str
@@ -321,7 +319,7 @@ class DoctorResult(msgspec.Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """0, or 1 where anything is wrong."""
-        return EXIT_FAILED if any(each.health is Health.WRONG for each in self.findings) else EXIT_OK
+        return EXIT_FAILED if any(finding.health is Health.WRONG for finding in self.findings) else EXIT_OK
 
 
 class PlanStep(msgspec.Struct, frozen=True):

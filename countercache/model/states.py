@@ -15,7 +15,7 @@ import msgspec
 from countercache.settings import CounterSettings, Settings
 
 MOST_DIGITS = 10_000
-"""How many digits a number may have to be stored, and to be read: no total has more."""
+"""The most digits of a number that is stored or read; no total has more."""
 
 LATEST = "latest"
 ALL = "all"
@@ -23,7 +23,7 @@ EACH = "each"
 
 
 class State(StrEnum):
-    """What a cell is to somebody who looks at it now. Derived by `derive`, never stored."""
+    """The state of a cell at one moment. It is derived, never stored."""
 
     READY = "ready"
     STALE = "stale"
@@ -114,7 +114,7 @@ class Coverage(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a job is: entities done of the total (`None`: not known yet), in words."""
+    """The progress of a job: its phase in words, and how many entities of the total (`None`: unknown) are done."""
 
     phase: str
     done: int = 0
@@ -149,9 +149,9 @@ def digits(number: Decimal) -> int:
 def storable(computed: Computed) -> Computed:
     """The same, or the failure of a cell one of whose numbers has too many digits to be stored."""
     numbers = {"value": computed.value, "previous value": computed.previous, "change": computed.change}
-    for what, number in numbers.items():
+    for name, number in numbers.items():
         if number is not None and digits(number) > MOST_DIGITS:
-            message = f"the {what} has {digits(number):,} digits; {MOST_DIGITS:,} at most are stored"
+            message = f"the {name} has {digits(number):,} digits; {MOST_DIGITS:,} at most are stored"
             return Computed(
                 computed.cell, computed.label, duration=computed.duration, failure=Failure(Reason.TOO_LONG, message)
             )
@@ -159,7 +159,7 @@ def storable(computed: Computed) -> Computed:
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A cell as Redis has it: the last good value, and beside it how the last attempt ended (`failure`; none: well).
+    """A cell as it is stored: the last good value, and the `failure` of the last attempt if it failed.
 
     `fence` is that of the last accepted write. `fresh_until` is `None` for a counter without `fresh_for`.
     `definition` is what the configuration said of the value (empty: a version stored it that did not record it).
@@ -188,7 +188,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Who holds a lock: enough to find the process, and to tell it from a later one with the same pid."""
+    """The owner of a lock: enough to find its process, and to tell it from a later one with the same pid."""
 
     host: str
     boot_id: str
@@ -228,7 +228,7 @@ class Lock(msgspec.Struct, frozen=True):
         return longer or self.acquired > now
 
     def lives(self, now: float) -> bool:
-        """Whether its lease runs at this moment of the server's clock."""
+        """Whether its lease has not ended at that time of the server's clock."""
         return self.ttl is not None and not self.set_back(now)
 
 
@@ -242,7 +242,7 @@ class Verdict(StrEnum):
 
 
 class Level(StrEnum):
-    """How grave an event is, from what only matters when all else is looked at to what calls for somebody."""
+    """The level of an event, from details (`debug`) to what needs an operator (`error`)."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -347,12 +347,12 @@ def configured_cells(settings: Settings, known: Collection[CellId], counters: It
         if cell.period not in (EACH, LATEST, ALL):  # the latter two are from before it was over each period
             labels.setdefault((cell.counter, cell.group), []).append(cell.period)
     for counter in counters or settings.counters:
-        of = settings.counters[counter]
+        configured = settings.counters[counter]
         names: dict[str, None] = {}
-        for group in of.groups:
+        for group in configured.groups:
             names |= groups.get(counter, {group: None}) if group in by_value else {group: None}
         for group in names:
-            yield from cells_of(counter, of, labels.get((counter, group)), (group,))
+            yield from cells_of(counter, configured, labels.get((counter, group)), (group,))
 
 
 def cells_of(

@@ -1,14 +1,13 @@
-"""`countercache recover`: does what the diagnosis calls for, so that an operator need not know it.
+"""`countercache recover`: clears dead locks and computes again what failed.
 
-Locks whose holder is provably gone are cleared; what has no value or failed, and no live run covers, is computed again,
-also where the circuit breaker would wait. A lock whose holder is alive, or cannot be seen from here, is left, and so is
-what it covers. A live run that keeps nothing from being put right is not even mentioned: it is well.
+Locks whose holder is provably gone are cleared. Counters that failed or have no value are computed again, even where
+the circuit breaker would wait. A lock whose holder is alive, or cannot be seen from this host, is left, and so are its
+counters; a live run that blocks no recovery is not mentioned.
 """
 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,14 +22,11 @@ from countercache.store import cell_store, event_log
 from countercache.store.lock_owner import this_owner
 from countercache.store.redis_client import Store
 
-if TYPE_CHECKING:
-    pass
-
 _BROKEN = (State.ERROR, State.PENDING)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What one `recover` was asked: whether only to say what it would do, and the limit of each job in seconds."""
+    """The options of one `recover`; `timeout` is the limit of each job in seconds."""
 
     dry_run: bool = False
     timeout: float | None = None
@@ -39,34 +35,34 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def recover(store: Store, settings: Settings, request: Request, observer: agent.Observer) -> RecoverResult:
-    """Clear dead locks and compute again what is broken; the result says what was found and what became of it.
+    """Clear dead locks and compute broken counters again; the result says what was found and how it ended.
 
-    Raises `RedisError` where Redis lets nothing begin.
+    Raises `RedisError` where Redis cannot be used at all.
     """
-    who = this_owner(request.command)
-    seen = [
-        locks.clear_listed(store, view, force=False, by=who, dry_run=request.dry_run, commands=request.commands)
+    owner = this_owner(request.command)
+    handled = [
+        locks.clear_listed(store, view, force=False, by=owner, dry_run=request.dry_run, commands=request.commands)
         for view in locks.list_locks(store).locks
     ]
-    broken = _broken(cell_store.read(store, settings), settings, seen, request.commands)
-    seen = [each for each in seen if each.cleared or _matters(each, broken)]
-    again = tuple(each.counter for each in broken if not each.left)
+    broken = _broken_counters(cell_store.read(store, settings), settings, handled, request.commands)
+    handled = [lock for lock in handled if lock.cleared or _blocks_recovery(lock, broken)]
+    counters = tuple(counter.counter for counter in broken if not counter.left)
     warmed, notes = None, list[str]()
-    if not request.dry_run and (again or any(lock.cleared for lock in seen)):
-        said = _Said(store, who.name)
-        said.record(Level.INFO, "started", _found(seen, again), again)
-        if again:
-            wanted = agent.Request(
-                again, timeout=request.timeout, force=True, command=request.command, commands=request.commands
+    if not request.dry_run and (counters or any(lock.cleared for lock in handled)):
+        log = _RecoveryLog(store, owner.name)
+        log.record(Level.INFO, "started", _plan_text(handled, counters), counters)
+        if counters:
+            warmup = agent.Request(
+                counters, timeout=request.timeout, force=True, command=request.command, commands=request.commands
             )
-            warmed = agent.warmup(settings, wanted, observer)
-        said.record(*_became(seen, warmed), again)
-        notes = said.notes
-    return RecoverResult(tuple(seen), broken, warmed, request.dry_run, tuple(notes))
+            warmed = agent.warmup(settings, warmup, observer)
+        log.record(*_outcome(handled, warmed), counters)
+        notes = log.notes
+    return RecoverResult(tuple(handled), broken, warmed, request.dry_run, tuple(notes))
 
 
-class _Said:
-    """The events of one recovery. That Redis does not take one any more is noted, and no reason to lose the result."""
+class _RecoveryLog:
+    """The events of one recovery. Where Redis fails to log one, that becomes a note, and the result is not lost."""
 
     def __init__(self, store: Store, by: str) -> None:
         self.notes: list[str] = []
@@ -81,56 +77,57 @@ class _Said:
             self.notes.append(f"this recovery is not in the log of events: {error}")
 
 
-def _broken(
-    seen: cell_store.Snapshot, settings: Settings, listed: list[ClearedLock], commands: Commands
+def _broken_counters(
+    snapshot: cell_store.Snapshot, settings: Settings, handled: list[ClearedLock], commands: Commands
 ) -> tuple[Broken, ...]:
-    """The counters with a cell that failed or was never computed, each with why it is left, if it is.
+    """The counters with a cell that failed or was never computed, each with the reason where it is left.
 
-    A lock that a dry run would clear is gone here too.
+    A lock that a dry run would clear counts as cleared.
     """
-    cleared = {each.lock.id for each in listed if each.cleared}
-    standing = {lock.name: lock for lock in seen.locks if lock.lives(seen.now) and lock.id not in cleared}
-    seen = msgspec.structs.replace(seen, locks=tuple(standing.values()))
-    found: dict[str, list[Failure | None]] = {}
-    for id_ in seen.ids:
-        view = seen.view(id_, "")
+    cleared = {lock.lock.id for lock in handled if lock.cleared}
+    held = {lock.name: lock for lock in snapshot.locks if lock.lives(snapshot.now) and lock.id not in cleared}
+    snapshot = msgspec.structs.replace(snapshot, locks=tuple(held.values()))
+    failures_of: dict[str, list[Failure | None]] = {}
+    for id_ in snapshot.ids:
+        view = snapshot.view(id_, "")
         if view.state in _BROKEN:
-            found.setdefault(id_.counter, []).append(view.failure)
+            failures_of.setdefault(id_.counter, []).append(view.failure)
     broken = []
-    for counter, failures in found.items():
+    for counter, failures in failures_of.items():
         database = settings.database_of(counter)
         first = next((failure for failure in failures if failure), None)
-        left = _left(database, commands) if database in standing else ""
+        left = _held_text(database, commands) if database in held else ""
         broken.append(Broken(counter, database, len(failures), first, left))
     return tuple(broken)
 
 
-def _matters(left: ClearedLock, broken: tuple[Broken, ...]) -> bool:
-    """Whether a lock that was left keeps anything from being well: a live run that nothing waits for does not."""
-    return left.verdict is not Verdict.LIVE or any(each.left and each.database == left.lock.name for each in broken)
+def _blocks_recovery(lock: ClearedLock, broken: tuple[Broken, ...]) -> bool:
+    """Whether a lock that was left needs attention: a live run does only where a broken counter waits for it."""
+    return lock.verdict is not Verdict.LIVE or any(
+        counter.left and counter.database == lock.lock.name for counter in broken
+    )
 
 
-def _left(database: str, commands: Commands) -> str:
-    insist = commands.to_type(f"locks clear {shlex.quote(database)} --force")
-    return f"the lock {database} is held; run this again when it is free, or end it with: {insist}"
+def _held_text(database: str, commands: Commands) -> str:
+    force = commands.to_type(f"locks clear {shlex.quote(database)} --force")
+    return f"the lock {database} is held; run this again when it is free, or end it with: {force}"
 
 
-def _found(seen: list[ClearedLock], again: tuple[str, ...]) -> str:
-    cleared = [each.lock.name for each in seen if each.cleared]
-    parts = [f"cleared the lock {name}" for name in cleared]
-    if again:
-        parts.append(f"computing {count(len(again), 'counter')} again")
+def _plan_text(handled: list[ClearedLock], counters: tuple[str, ...]) -> str:
+    parts = [f"cleared the lock {lock.lock.name}" for lock in handled if lock.cleared]
+    if counters:
+        parts.append(f"computing {count(len(counters), 'counter')} again")
     return "; ".join(parts)
 
 
-def _became(seen: list[ClearedLock], warmed: WarmupResult | None) -> tuple[Level, str, str]:
-    """How grave, what, and in words what became of it."""
+def _outcome(handled: list[ClearedLock], warmed: WarmupResult | None) -> tuple[Level, str, str]:
+    """The level, action and message of the event that ends the recovery."""
     outcomes = [outcome for job in warmed.jobs for outcome in job.counters] if warmed else []
     failed = sum(bool(outcome.failures) for outcome in outcomes)
     parts = [f"{len(outcomes) - failed} of {count(len(outcomes), 'counter')} recovered"] if outcomes else []
-    parts += [f"left the lock {each.lock.name} ({each.verdict})" for each in seen if not each.cleared]
+    parts += [f"left the lock {lock.lock.name} ({lock.verdict})" for lock in handled if not lock.cleared]
     message = "; ".join(parts) or "all well"
     if warmed and warmed.exit_code and failed == len(outcomes):
         return Level.ERROR, "failed", message
-    partial = (warmed and warmed.exit_code) or not all(each.cleared for each in seen)
+    partial = (warmed and warmed.exit_code) or not all(lock.cleared for lock in handled)
     return (Level.WARNING if partial else Level.INFO), "finished", message

@@ -1,4 +1,4 @@
-"""What workers are asked without a lock, and nothing is stored: plans, checks, and what `doctor` wants to know."""
+"""Queries to workers that take no lock and store nothing: dry runs, checks and the diagnosis of `doctor`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ CHECK_TIMEOUT = 30.0
 
 
 def dry_run(settings: Settings, request: Request) -> PlanResult:
-    """What `warmup` would compute, and with which queries. Reads the databases' catalogues; Redis is not touched."""
-    wanted = by_database(settings, request.counters)
+    """Return what `warmup` would compute, and with which queries. Reads only the databases' catalogues."""
+    counters_by_database = by_database(settings, request.counters)
     timeout = request.timeout or settings.agent.timeout
-    heard = ask(settings, wanted, PLAN, timeout, request.batch_size or settings.agent.batch_size)
-    plans = [report for reports in heard.values() for report in reports if isinstance(report, Planned)]
+    reports_by_database = ask(
+        settings, counters_by_database, PLAN, timeout, request.batch_size or settings.agent.batch_size
+    )
+    plans = [report for reports in reports_by_database.values() for report in reports if isinstance(report, Planned)]
     failures = [
         (database, report.failure)
-        for database, reports in heard.items()
+        for database, reports in reports_by_database.items()
         for report in reports
         if isinstance(report, Ended) and report.failure
     ]
@@ -56,7 +58,7 @@ def dry_run(settings: Settings, request: Request) -> PlanResult:
 
 
 def check(settings: Settings) -> CheckResult:
-    """Look whether what the configuration names is there: in every database, and whether Redis answers."""
+    """Check that every database has what the configuration names, and that Redis answers."""
     checks: list[Check] = []
     codes: set[int] = set()
 
@@ -69,8 +71,8 @@ def check(settings: Settings) -> CheckResult:
         else:
             checks.append(Check("redis", ok=True, message="answers"))
 
-    heard = ask(settings, every_database(settings), CHECK, CHECK_TIMEOUT, "auto", meanwhile)
-    for database, reports in heard.items():
+    reports_by_database = ask(settings, every_database(settings), CHECK, CHECK_TIMEOUT, "auto", meanwhile)
+    for database, reports in reports_by_database.items():
         for report in reports:
             if isinstance(report, Checked):
                 checks += report.checks
@@ -84,47 +86,49 @@ def check(settings: Settings) -> CheckResult:
         hint = "add a [counters.NAME] table"
         checks.append(Check("counters", ok=False, message="no counters are configured", hint=hint))
         codes.add(EXIT_USAGE)
-    # What is wrong in the configuration goes before what cannot be reached: the first does not mend itself.
+    # A wrong configuration takes precedence over what cannot be reached: only the latter may pass by itself.
     code = EXIT_USAGE if EXIT_USAGE in codes else max(codes, default=EXIT_OK)
     return CheckResult(checks=tuple(checks), exit_code=code)
 
 
 def every_database(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """The counters of each database, also of one that no counter uses."""
-    found: dict[str, tuple[str, ...]] = dict.fromkeys(settings.databases, ())
+    """The counters of each database, including databases that no counter uses."""
+    counters: dict[str, tuple[str, ...]] = dict.fromkeys(settings.databases, ())
     for counter in settings.counters:
-        found[settings.database_of(counter)] += (counter,)
-    return found
+        counters[settings.database_of(counter)] += (counter,)
+    return counters
 
 
 def ask(
     settings: Settings,
-    wanted: dict[str, tuple[str, ...]],
-    order: str,
+    counters_by_database: dict[str, tuple[str, ...]],
+    task: str,
     timeout: float,
     batch_size: int | str,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Report]]:
-    """Have a worker of each database answer, all side by side; the reports by database.
+    """Run a task in a worker of each database, all in parallel, and return their reports by database.
 
-    `meanwhile` is called while they work; it is not interrupted by a signal, and must be short. Raises `Interrupted`
-    when one came: what the databases have said by then is no result.
+    `meanwhile` is called while they work; no signal interrupts it, so it must be short. Raises `Interrupted` where a
+    signal came before all had answered.
     """
-    with Guard({database: partial(worker_process.work, settings, database) for database in wanted}) as guard:
-        queries = {database: _WorkerQuery(timeout) for database in wanted}
-        for database, counters in wanted.items():
-            start = StartCommand(order, counters, queries[database].deadline, batch_size)
+    with Guard(
+        {database: partial(worker_process.work, settings, database) for database in counters_by_database}
+    ) as guard:
+        queries = {database: _WorkerQuery(timeout) for database in counters_by_database}
+        for database, counters in counters_by_database.items():
+            start = StartCommand(task, counters, queries[database].deadline, batch_size)
             guard.workers[database].start(encode(start))
         meanwhile()
         guard.watch(queries, lambda: None)
     if guard.signal:
         name = Signals(guard.signal).name
-        raise Interrupted(f"ended by {name} before all databases had answered", signal=guard.signal)
+        raise Interrupted(f"interrupted by {name} before all databases had answered", signal=guard.signal)
     return {database: query.reports for database, query in queries.items()}
 
 
 class _WorkerQuery:
-    """A supervised job whose worker only answers: no lock, nothing stored."""
+    """A supervised job that only collects reports: it takes no lock and stores nothing."""
 
     def __init__(self, timeout: float) -> None:
         self.deadline = time.monotonic() + timeout
@@ -152,7 +156,7 @@ class _WorkerQuery:
 
 
 def reach_redis(settings: Settings) -> None:
-    """See whether Redis answers; the bundled one is started first. Raises `RedisError`."""
-    from countercache.store.redis_client import converse, open_redis  # noqa: PLC0415
+    """Check that Redis answers; the bundled one is started first. Raises `RedisError`."""
+    from countercache.store.redis_client import open_redis, ping  # noqa: PLC0415
 
-    converse(open_redis(settings))
+    ping(open_redis(settings))

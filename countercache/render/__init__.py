@@ -1,7 +1,7 @@
-"""What a person or a script sees of a result: a table on a terminal, a line a row in a pipe, or a JSON document.
+"""Shows results: as tables on a terminal, as lines in a pipe, or as JSON documents.
 
-stdout is the result, stderr what went wrong and what is to be known besides. Only `terminal` and `progress` import
-rich, and are imported only where a terminal shows something.
+Results go to stdout, errors and notes to stderr. Only the modules for a terminal import rich, and they are imported
+only where a terminal shows something.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ LOG_FORMATS = ("text", "json")
 
 
 class Result(Protocol):
-    """What a command returns, whichever it is."""
+    """The result of any command."""
 
     @property
     def exit_code(self) -> int:
-        """What the command exits with."""
+        """The exit code of the command."""
         ...
 
 
 def show(result: Result, commands: Commands, *, as_json: bool = False, quiet: bool = False, log: str = "") -> int:
-    """Show the result of a command and return the exit code that it carries. `quiet`: only trouble.
+    """Show the result of a command and return its exit code. With `quiet`, only errors are shown.
 
-    `commands` says how the next ones are typed. `log` is the form of the lines on stderr, where it is a log; what a run
-    had to say is in that already.
+    `commands` writes the commands that messages suggest. `log` is the format of stderr where that is a log, which has
+    the notes and errors of a run already.
     """
     from countercache.model.results import WarmupResult  # noqa: PLC0415 - not needed to show a version or help
     from countercache.render import plain  # noqa: PLC0415
@@ -51,7 +51,7 @@ def show(result: Result, commands: Commands, *, as_json: bool = False, quiet: bo
         _write_document(result)
     elif not quiet:
         _write(result, commands)
-    sys.stdout.flush()  # what cannot be written is this command's failure, and found out here
+    sys.stdout.flush()  # an error of writing must be raised here, as an error of this command
     logged = log and isinstance(result, WarmupResult)
     for note in () if logged else plain.notes(result):
         say(note, log)
@@ -62,7 +62,7 @@ def show(result: Result, commands: Commands, *, as_json: bool = False, quiet: bo
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """What cannot be written to stdout is told once, as an `OutputError`; what still follows it goes nowhere."""
+    """Turn an error of writing to stdout into one `OutputError`, and discard all later output."""
     try:
         yield
     except OSError as error:
@@ -87,7 +87,7 @@ def follow(events: Iterable[Event], *, as_json: bool = False) -> None:
 
 
 def show_error(error: CountercacheError, exit_code: int, *, as_json: bool = False, log: str = "") -> None:
-    """Show why a command failed: one line on stderr, and with `as_json` a document on stdout besides."""
+    """Show why a command failed: a line on stderr and, with `as_json`, a document on stdout too."""
     if as_json:
         from countercache.render import documents  # noqa: PLC0415
 
@@ -96,7 +96,7 @@ def show_error(error: CountercacheError, exit_code: int, *, as_json: bool = Fals
 
 
 def show_traceback(error: Exception) -> None:
-    """Where the error came from, on stderr, without secrets and with nothing that a terminal obeys."""
+    """Show the traceback of an error on stderr, without secrets and control characters."""
     import traceback  # noqa: PLC0415
 
     from countercache.model.redaction import redact  # noqa: PLC0415
@@ -107,12 +107,12 @@ def show_traceback(error: Exception) -> None:
 
 
 def complain(line: str, log: str = "") -> None:
-    """One line on stderr, wrapped on a terminal: something failed."""
+    """Write an error to stderr, wrapped on a terminal."""
     _to_stderr(line, "error: ", "bold red", log)
 
 
 def say(line: str, log: str = "") -> None:
-    """One line on stderr, wrapped on a terminal: good to know."""
+    """Write a note to stderr, wrapped on a terminal."""
     _to_stderr(line, "", "", log)
 
 
@@ -131,9 +131,7 @@ class Silent:
 
 @contextmanager
 def observer(*, shown: bool = True, quiet: bool = False, log: str = "") -> Iterator[Bars | Log | Silent]:
-    """Who shows a run while it runs: a `log` in that form, of errors alone when `quiet`; else bars, when stderr is a
-    terminal and they are to be `shown`.
-    """
+    """The observer that shows a run: a `log` in that format (if `quiet`, of errors only), or bars on a terminal."""
     if log:
         from countercache.render.log import Log  # noqa: PLC0415 - not needed to show a version or help
 
@@ -193,8 +191,8 @@ def _to_stderr(line: str, kind: str, style: str, log: str) -> None:
         from countercache.render.widgets import wrapped  # noqa: PLC0415
 
         screen, start = console(sys.stderr), len(f"{PROGRAM}: ")
-        said = Text("\n".join(wrapped(f"{PROGRAM}: {kind}{clean}", screen.width)))
-        said.stylize(style, start, start + len(kind))
-        screen.print(said, soft_wrap=True)
+        message = Text("\n".join(wrapped(f"{PROGRAM}: {kind}{clean}", screen.width)))
+        message.stylize(style, start, start + len(kind))
+        screen.print(message, soft_wrap=True)
     else:
         sys.stderr.write(f"{PROGRAM}: {kind}{clean}\n")

@@ -76,7 +76,7 @@ def _(result: results.WarmupResult) -> Document:
                         "cells": len(outcome.cells),
                         "outcome": outcome.outcome,
                         "values": outcome.values,
-                        "errors": [failure(each) for each in dict.fromkeys(outcome.failures)],
+                        "errors": [failure(item) for item in dict.fromkeys(outcome.failures)],
                         "skipped": _skip(outcome.skipped),
                     }
                     for outcome in job.counters
@@ -113,7 +113,7 @@ def _(result: results.ClearResult) -> Document:
         "exit_code": result.exit_code,
         "dry_run": result.dry_run,
         "locks": [
-            *(cleared_lock(each) | {"kind": "own"} for each in result.locks),
+            *(cleared_lock(lock) | {"kind": "own"} for lock in result.locks),
             *map(foreign.cleared_document, result.foreign),
         ],
         "unknown": list(result.unknown),
@@ -123,29 +123,29 @@ def _(result: results.ClearResult) -> Document:
 @document.register
 def _(result: results.CheckResult) -> Document:
     checks = [
-        {"subject": each.subject, "ok": each.ok, "warning": each.warning, "message": each.text}
-        | {"fields": [*map(short, each.fields)]}
-        for each in result.checks
+        {"subject": check.subject, "ok": check.ok, "warning": check.warning, "message": check.text}
+        | {"fields": [*map(short, check.fields)]}
+        for check in result.checks
     ]
     return {"schema": "countercache.check/1", "exit_code": result.exit_code, "checks": checks}
 
 
 @document.register
 def _(result: results.DoctorResult) -> Document:
-    found = Counter(each.health for each in result.findings)
+    found = Counter(finding.health for finding in result.findings)
     return {
         "schema": "countercache.doctor/1",
         "exit_code": result.exit_code,
         "findings": [
             {
-                "area": each.area,
-                "subject": each.subject,
-                "health": each.health,
-                "seen": said(each.seen),
-                "why": each.why,
-                "cure": said(each.cure) or None,
+                "area": finding.area,
+                "subject": finding.subject,
+                "health": finding.health,
+                "seen": said(finding.seen),
+                "why": finding.why,
+                "cure": said(finding.cure) or None,
             }
-            for each in result.findings
+            for finding in result.findings
         ],
     } | {health.value: found[health] for health in results.Health}
 
@@ -155,7 +155,7 @@ def _(result: results.PlanResult) -> Document:
     return {
         "schema": "countercache.plan/1",
         "exit_code": result.exit_code,
-        "cells": [_cell_id(each) for each in result.cells],
+        "cells": [_cell_id(cell) for cell in result.cells],
         "steps": [{"database": step.database, "purpose": step.purpose, "sql": step.sql} for step in result.steps],
         "errors": [{"slug": counter, "error": failure(each)} for counter, each in result.failures],
     }
@@ -208,7 +208,7 @@ def _(result: results.DemoRun) -> Document:
 
 @document.register
 def _(result: results.EventsResult) -> Document:
-    return {"schema": "countercache.events/1", "events": [event(each) for each in result.events]}
+    return {"schema": "countercache.events/1", "events": [event(item) for item in result.events]}
 
 
 @document.register

@@ -1,4 +1,4 @@
-"""What `doctor` found, for a terminal: each part under its name, each thing with its sign, trouble with its cure."""
+"""The findings of `doctor` for a terminal, grouped by area, with a symbol each, and problems with what to do."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def screen(result: DoctorResult) -> Iterator[RenderableType]:
         yield Text(("\n" if index else "") + text.escape(area), style="bold")
         for finding in findings:
             yield from _finding(finding)
-    found = Counter(finding.health for finding in result.findings)
+    counts = Counter(finding.health for finding in result.findings)
     yield Text("")
     yield Flow(
-        Text(f"{sign} {found[health]} {_WORDS[health]}", style)
+        Text(f"{sign} {counts[health]} {_WORDS[health]}", style)
         for health, (sign, style) in SIGNS.items()
-        if found[health]
+        if counts[health]
     )
 
 
 def _finding(finding: Finding) -> Iterator[RenderableType]:
-    """What was seen; where it is not well, why that matters and what mends it."""
+    """What was found; for a problem, why it matters and what to do."""
     sign, style = SIGNS[finding.health]
     seen = Text(f"{text.escape(finding.subject, text.LIMIT)}: ", style="bold")
     seen.append(text.escape(redact(finding.seen), 1000), "not bold")
@@ -59,7 +59,7 @@ def _finding(finding: Finding) -> Iterator[RenderableType]:
 
 
 def _cure(cure: str) -> RenderableType:
-    """What mends it: a command, with where to give it; or in words."""
+    """What to do: a command, with the place where to run it, or words."""
     place, colon, command = cure.partition(": ")
     if not colon:
         place, command = "", cure
@@ -69,14 +69,14 @@ def _cure(cure: str) -> RenderableType:
 
 
 class Command(Uncut):
-    """A command that is never broken, so that it can be copied whole: the terminal folds it if need be."""
+    """A command on one line, so that it can be copied; the terminal wraps it where it is too long."""
 
     def __init__(self, place: str, command: str) -> None:
         self.place = f"{place}: " if place else ""
         self.command = command
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        """The lines, for rich. Where it does not fit beside its place, it begins the next line."""
+        """The lines, for rich. A command that does not fit beside its place begins a new line."""
         indent = " " * _INDENT
         beside = cell_len(indent + self.place + self.command) <= options.max_width
         if self.place:

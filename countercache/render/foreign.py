@@ -66,10 +66,16 @@ def columns(lock: ForeignLock) -> list[str]:
     ]
 
 
-def cleared_columns(each: ClearedForeign) -> list[str]:
+def cleared_columns(cleared: ClearedForeign) -> list[str]:
     """A line of `locks clear`, in the columns of our own locks."""
-    done = "cleared" if each.cleared else "left"
-    return [key(each.lock), done, each.lock.verdict, each.lock.framework, text.escape(each.why, text.LIMIT)]
+    outcome = "cleared" if cleared.cleared else "left"
+    return [
+        key(cleared.lock),
+        outcome,
+        cleared.lock.verdict,
+        cleared.lock.framework,
+        text.escape(cleared.why, text.LIMIT),
+    ]
 
 
 def document(lock: ForeignLock) -> Document:
@@ -95,13 +101,13 @@ def document(lock: ForeignLock) -> Document:
     )
 
 
-def cleared_document(each: ClearedForeign) -> Document:
+def cleared_document(cleared: ClearedForeign) -> Document:
     """A lock of `locks clear --json`, with the keys of our own locks."""
     return {
-        "name": key(each.lock),
-        "key": key(each.lock),
-        "kind": each.lock.framework,
-        "verdict": each.lock.verdict,
-        "cleared": each.cleared,
-        "why": each.why,
+        "name": key(cleared.lock),
+        "key": key(cleared.lock),
+        "kind": cleared.lock.framework,
+        "verdict": cleared.lock.verdict,
+        "cleared": cleared.cleared,
+        "why": cleared.why,
     } | dict.fromkeys(("id", "fence", "owner", "pid"))

@@ -1,4 +1,4 @@
-"""Events as lines of a log: text for people and grep, or one JSON document a line for whatever collects logs."""
+"""Events as lines of a log: text for people and grep, or a JSON document per line for log collectors."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ class Log:
         self._quiet = quiet
 
     def progress(self, database: str, progress: Progress, elapsed: float, remaining: float) -> None:
-        """Nothing: a log tells what happened, not how far it is."""
+        """Show nothing: a log has events, not progress."""
 
     def waiting(self, database: str, held: LockHeld) -> None:
-        """Nothing: that a lock is waited for is an event too."""
+        """Show nothing: waiting for a lock is an event too."""
 
     def event(self, event: Event) -> None:
-        """One line."""
+        """Write the event."""
         if not self._quiet or event.level == Level.ERROR:
             write(event, self._form)
 
 
 def write(event: Event, form: str) -> None:
-    """One line on stderr."""
+    """Write an event to stderr."""
     sys.stderr.write(f"{line(event, form)}\n")
     sys.stderr.flush()
 
 
 def trouble(message: str, form: str, *, failed: bool) -> None:
-    """A line of the command's own on stderr, in the form of the log."""
+    """Write a message of the command itself to stderr, in the format of the log."""
     level, action = (Level.ERROR, "failed") if failed else (Level.WARNING, "noted")
     write(Event(level, "command", action, message, at=time.time()), form)
 
@@ -56,6 +56,6 @@ def line(event: Event, form: str) -> str:
 
 def body(event: Event) -> str:
     """What happened, to what, and who did it: `breaker opened total-debt: 5 failures… (main, run 3f2a1b0c…)`."""
-    what = " ".join(part for part in (text.happened(event), text.subject(event)) if part)
-    message, about = text.message(event), text.origin(event)
-    return what + (f": {message}" if message else "") + (f" ({about})" if about else "")
+    subject = " ".join(part for part in (text.happened(event), text.subject(event)) if part)
+    message, origin = text.message(event), text.origin(event)
+    return subject + (f": {message}" if message else "") + (f" ({origin})" if origin else "")

@@ -1,4 +1,4 @@
-"""What to type next after a result, each command with what it does; none where all is well."""
+"""The commands to type next after a result, each with what it does; none where all is well."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _(result: results.StatusResult) -> list[Step]:
     commands = []
     if State.CALCULATING in states:
         commands.append(("locks list", "shows who computes, and until when"))
-    cures = {view.failure.reason.cure for view in result.cells if view.failure}
+    failure_commands = {view.failure.reason.cure for view in result.cells if view.failure}
     dead = any(run.dead for run in result.runs)
-    if dead or "recover" in cures:
+    if dead or "recover" in failure_commands:
         commands.append(("recover", "clears the locks of dead runs and computes again what failed"))
-    if "config check" in cures:
+    if "config check" in failure_commands:
         commands.append(("config check", "shows what in the configuration does not fit the database"))
-    if cures or dead:
+    if failure_commands or dead:
         commands.append(("events --level warning", "shows what went wrong before"))
     elif states & {State.STALE, State.PENDING} and not commands:
         commands.append(("warmup --due", "computes what is stale, failed or not calculated yet"))
@@ -43,8 +43,8 @@ def _(result: results.LocksResult) -> list[Step]:
     if any(view.verdict is Verdict.DEAD for view in result.locks):
         commands.append(("locks clear", "removes the locks whose holder is gone"))
     if endless := [lock for lock in result.foreign if lock.ttl is None]:
-        what = "removes it, if nobody holds it any more" if len(endless) == 1 else "removes the first"
-        commands.append((clear_foreign(endless[0].key), what))
+        does = "removes it, if nobody holds it any more" if len(endless) == 1 else "removes the first"
+        commands.append((clear_foreign(endless[0].key), does))
     return commands
 
 

@@ -1,7 +1,7 @@
-"""A result → lines for pipes and files: one line a row, TAB between columns, no header, nothing cut.
+"""Results as lines for pipes and files: a line per row, TAB between columns, no header, nothing truncated.
 
-`-` stands for what is not known, so that every row of a kind has as many columns and `awk` may split on any space but
-in the last ones. A line that begins with `#` is no row.
+An unknown value is `-`, so that all rows of a kind have the same number of columns, and `awk` may split all but the
+last ones at any space. A line that begins with `#` is a comment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from countercache.settings import EMBEDDED
 
 
 def lines(result: object, commands: Commands = NO_OPTIONS) -> Iterator[str]:
-    """The rows of a result; of states, what to type next after them."""
+    """The rows of a result; after those of `status`, the commands to type next."""
     yield from _lines(result)
     if isinstance(result, results.StatusResult):
         for command, does in next_commands(result):
@@ -40,8 +40,8 @@ def _(result: results.StatusResult) -> Iterator[str]:
     for view in result.cells:
         yield row([*_cell(view), text.age(view.age), text.remarks(view)])
     for run in result.runs:
-        how = "its process is gone" if run.dead else text.times(run)
-        yield f"# run {text.escape(run.lock)}: {text.progress(run.progress)}, {how}"
+        time = "its process is gone" if run.dead else text.times(run)
+        yield f"# run {text.escape(run.lock)}: {text.progress(run.progress)}, {time}"
 
 
 @_lines.register
@@ -79,23 +79,23 @@ def _(result: results.LocksResult) -> Iterator[str]:
 
 @_lines.register
 def _(result: results.ClearResult) -> Iterator[str]:
-    for each in result.locks:
-        done = "cleared" if each.cleared else "left"
-        lock = each.lock
-        yield row([text.escape(lock.name), done, each.verdict, text.owner(lock), text.escape(each.why, 1000)])
-    yield from (row(foreign.cleared_columns(each)) for each in result.foreign)
+    for cleared in result.locks:
+        outcome = "cleared" if cleared.cleared else "left"
+        lock, why = cleared.lock, text.escape(cleared.why, 1000)
+        yield row([text.escape(lock.name), outcome, cleared.verdict, text.owner(lock), why])
+    yield from (row(foreign.cleared_columns(lock)) for lock in result.foreign)
 
 
 @_lines.register
 def _(result: results.EventsResult) -> Iterator[str]:
-    for each in result.events:
+    for event in result.events:
         yield row(
             [
-                text.moment(each.at) or "",
-                *(text.escape(part, 40) for part in (each.level, each.category, each.action)),
-                text.listed(each.counters, len(each.counters)),
-                *(text.escape(part, text.LIMIT) for part in (each.lock, each.run, each.by)),
-                text.escape(redact(each.message), 2000),
+                text.moment(event.at) or "",
+                *(text.escape(part, 40) for part in (event.level, event.category, event.action)),
+                text.listed(event.counters, len(event.counters)),
+                *(text.escape(part, text.LIMIT) for part in (event.lock, event.run, event.by)),
+                text.escape(redact(event.message), 2000),
             ]
         )
 
@@ -117,52 +117,51 @@ def _(result: results.PruneResult) -> Iterator[str]:
 
 @_lines.register
 def _(result: results.CheckResult) -> Iterator[str]:
-    for each in result.checks:
-        state = "warning" if each.warning else "ok" if each.ok else "FAILED"
-        yield row([state, text.escape(each.subject), text.escape(each.text, 1000)])
+    for check in result.checks:
+        state = "warning" if check.warning else "ok" if check.ok else "FAILED"
+        yield row([state, text.escape(check.subject), text.escape(check.text, 1000)])
 
 
 @_lines.register
 def _(result: results.DoctorResult) -> Iterator[str]:
-    for each in result.findings:
-        parts = (each.area, each.subject, redact(each.seen), redact(each.cure), each.why)
-        told = [text.escape(part, 2000) for part in parts]
-        yield row([each.health, *told])
+    for finding in result.findings:
+        parts = (finding.area, finding.subject, redact(finding.seen), redact(finding.cure), finding.why)
+        yield row([finding.health, *(text.escape(part, 2000) for part in parts)])
 
 
 @_lines.register
 def _(result: results.PlanResult) -> Iterator[str]:
-    """SQL that can be run as it is: what it is for stands in comments."""
+    """SQL that can be run as it is, with comments that say what it is for."""
     yield f"-- {count(len(result.cells), 'cell')}, {count(len(result.steps), 'query', 'queries')}"
-    for each in result.cells:
-        yield "-- cell: " + "  ".join(map(text.escape, (each.counter, each.group, each.period)))
+    for cell in result.cells:
+        yield "-- cell: " + "  ".join(map(text.escape, (cell.counter, cell.group, cell.period)))
     for step in result.steps:
         yield f"-- {text.escape(step.database)}: {text.escape(step.purpose)}"
         yield from _statement(step.sql)
 
 
 def _statement(sql: str) -> Iterator[str]:
-    """The lines of a statement and its end, which must not become part of a comment."""
-    written = re.split(r"\r\n?|\n", sql.strip().rstrip(";"))
-    if "--" in written[-1]:
-        written.append("")
-    written[-1] += ";"
-    return ("\t".join(map(text.escape, line.split("\t"))) for line in written)
+    """The lines of a statement and its semicolon, which must not become part of a comment."""
+    lines = re.split(r"\r\n?|\n", sql.strip().rstrip(";"))
+    if "--" in lines[-1]:
+        lines.append("")
+    lines[-1] += ";"
+    return ("\t".join(map(text.escape, line.split("\t"))) for line in lines)
 
 
 @_lines.register
 def _(result: results.ConfigResult) -> Iterator[str]:
-    """TOML that could be used as it is, but for the secrets."""
+    """TOML that can be used as it is, except for the secrets."""
     yield f"# {text.escape(result.path or 'no file: all from the environment')}"
-    yield from toml.lines({name: _meant(value) for name, value in result.settings.items()})
+    yield from toml.lines({name: _escaped(value) for name, value in result.settings.items()})
 
 
-def _meant(value: object) -> object:
-    """A setting as a configuration writes it, where `${` begins the name of a variable."""
+def _escaped(value: object) -> object:
+    """A setting as it is written in a configuration, where `$${` stands for `${`."""
     if isinstance(value, dict):
-        return {name: _meant(each) for name, each in value.items()}
+        return {name: _escaped(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_meant(each) for each in value]
+        return [_escaped(item) for item in value]
     return value.replace("${", "$${") if isinstance(value, str) else value
 
 
@@ -180,7 +179,7 @@ def _(result: results.EmbeddedStopped) -> Iterator[str]:
 def _(result: results.DemoRun) -> Iterator[str]:
     yield from lines(result.status)
     if result.redis == EMBEDDED:
-        yield f"# {text.escape(text.stop(result))}: stops the bundled Valkey, which has the totals and runs on"
+        yield f"# {text.escape(text.stop(result))}: stops the bundled Valkey, which has the totals and is still running"
     else:
         yield f"# the totals are in {text.escape(redact(result.redis), text.LIMIT)}"
 
@@ -205,7 +204,7 @@ def _cell(view: results.CellView) -> list[str]:
 
 @singledispatch
 def notes(result: object) -> Iterator[str]:
-    """What is good to know besides, for stderr: one line each."""
+    """Notes for stderr, one line each."""
     del result
     yield from ()
 
@@ -248,12 +247,12 @@ def _(result: results.DemoRun) -> Iterator[str]:
 
 
 def problems(result: object, commands: Commands = NO_OPTIONS) -> Iterator[str]:
-    """What went wrong, for stderr: one line each, none where all went well."""
+    """Errors for stderr, one line each."""
     yield from _problems(result)
     if isinstance(result, results.ClearResult):
-        there = f"{text.escape(commands.to_type('locks list'))} shows those there are"
+        hint = f"{text.escape(commands.to_type('locks list'))} shows all locks"
         for name in result.unknown:
-            yield f"there is no lock {text.escape(name, text.LIMIT)}; {there}"
+            yield f"there is no lock {text.escape(name, text.LIMIT)}; {hint}"
 
 
 @singledispatch
@@ -269,7 +268,7 @@ def _(result: results.WarmupResult) -> Iterator[str]:
             yield f"{text.escape(job.database)}: {text.failure(job.failure)}"
         for failure, outcomes in failures(job.counters).items():
             if failure != job.failure:
-                yield f"{text.listed(_hit(failure, each) for each in outcomes)}: {text.failure(failure)}"
+                yield f"{text.listed(_affected(failure, outcome) for outcome in outcomes)}: {text.failure(failure)}"
 
 
 @_problems.register
@@ -279,9 +278,9 @@ def _(result: results.DemoRun) -> Iterator[str]:
 
 @_problems.register
 def _(result: results.ClearResult) -> Iterator[str]:
-    for each in result.locks:
-        if not each.cleared:
-            yield f"lock {text.escape(each.lock.name)}: {text.escape(each.why, 1000)}"
+    for own in result.locks:
+        if not own.cleared:
+            yield f"lock {text.escape(own.lock.name)}: {text.escape(own.why, 1000)}"
     for other in result.foreign:
         if not other.cleared:
             yield f"lock {foreign.key(other.lock)}: {text.escape(other.why, 1000)}"
@@ -306,15 +305,15 @@ def _(result: results.PruneResult) -> Iterator[str]:
 
 @_problems.register
 def _(result: results.CheckResult) -> Iterator[str]:
-    failed = sum(not each.ok for each in result.checks)
+    failed = sum(not check.ok for check in result.checks)
     if failed:
-        made = sum(not each.warning for each in result.checks)
-        yield f"{failed} of {count(made, 'check')} failed"
+        total = sum(not check.warning for check in result.checks)
+        yield f"{failed} of {count(total, 'check')} failed"
 
 
 @_problems.register
 def _(result: results.DoctorResult) -> Iterator[str]:
-    wrong = sum(each.health is results.Health.WRONG for each in result.findings)
+    wrong = sum(finding.health is results.Health.WRONG for finding in result.findings)
     if wrong:
         yield f"{wrong} of {count(len(result.findings), 'check')} failed"
 
@@ -326,23 +325,21 @@ def _(result: results.PlanResult) -> Iterator[str]:
 
 
 def failures(outcomes: Iterable[results.CounterOutcome]) -> dict[Failure, list[results.CounterOutcome]]:
-    """The outcomes' failures, each once, with the counters that it hit."""
-    found: dict[Failure, list[results.CounterOutcome]] = {}
+    """Each failure once, with the outcomes of all counters that have it."""
+    by_failure: dict[Failure, list[results.CounterOutcome]] = {}
     for outcome in outcomes:
         for failure in dict.fromkeys(outcome.failures):
-            found.setdefault(failure, []).append(outcome)
-    return found
+            by_failure.setdefault(failure, []).append(outcome)
+    return by_failure
 
 
-def _hit(failure: Failure, outcome: results.CounterOutcome) -> str:
-    """The counter, and which of its cells the failure hit, where that is not all of them. A value that was held back is
-    always that of a cell.
-    """
-    hit = [view for view in outcome.cells if view.failure and _as_stored(view.failure) == _as_stored(failure)]
-    every = not hit or len(hit) == len(outcome.cells)
-    if every and failure.reason is not Reason.HELD:
+def _affected(failure: Failure, outcome: results.CounterOutcome) -> str:
+    """The counter, with its cells that have the failure where that is not all of them, or their values are held."""
+    affected = [view for view in outcome.cells if view.failure and _as_stored(view.failure) == _as_stored(failure)]
+    all_cells = len(affected) in (0, len(outcome.cells))
+    if all_cells and failure.reason is not Reason.HELD:
         return outcome.counter
-    return f"{outcome.counter} ({text.listed((f'{view.id.group} {text.period(view)}' for view in hit), 3)})"
+    return f"{outcome.counter} ({text.listed((f'{view.id.group} {text.period(view)}' for view in affected), 3)})"
 
 
 def _as_stored(failure: Failure) -> tuple[str, str]:

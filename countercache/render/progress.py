@@ -1,6 +1,6 @@
-"""Bars on stderr while a run is under way: one a job, as `status` draws them for the runs of other processes.
+"""Progress bars on stderr: one per job, as `status` draws them for runs of other processes.
 
-There is no thread that refreshes: the guard's loop calls `progress` about five times a second.
+No thread refreshes them: the guard's loop calls `progress` about five times a second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Bars:
-    """An observer of a run that draws; a context manager that leaves the terminal as it found it."""
+    """An observer that draws progress bars; as a context manager it restores the terminal."""
 
     def __init__(self, console: Console) -> None:
         self._runs: dict[str, RunView] = {}
@@ -42,16 +42,16 @@ class Bars:
         self._live.stop()
 
     def progress(self, database: str, progress: Progress, elapsed: float, remaining: float) -> None:
-        """How far a job is; also the moment to draw."""
+        """Show the progress of a job."""
         self._show(RunView(database, progress, elapsed, remaining))
 
     def waiting(self, database: str, held: LockHeld) -> None:
-        """Another run holds the lock, and is waited for."""
+        """Show that another run holds the lock and this one waits for it."""
         before = self._runs.get(database) or RunView(database, Progress(""), elapsed=0.0, deadline_in=0.0)
         self._show(msgspec.structs.replace(before, progress=Progress(f"waiting for {text.owner(held.lock)}")))
 
     def event(self, event: Event) -> None:
-        """Nothing: what a person has to know of it, the result says."""
+        """Show nothing: the result says what a person needs to know."""
 
     def _show(self, run: RunView) -> None:
         self._runs[run.lock] = run

@@ -60,7 +60,7 @@ def _(result: results.StatusResult) -> Iterator[RenderableType]:
     if not result.cells:
         yield Text("No counters are configured.")
     else:
-        ages = Column("Updated", [(text.age(each.age), "") for each in result.cells], right=True, drop=1)
+        ages = Column("Updated", [(text.age(cell.age), "") for cell in result.cells], right=True, drop=1)
         yield Grid([*cell_columns(result.cells), ages])
     if result.runs:
         yield Text("")
@@ -71,9 +71,9 @@ def _(result: results.StatusResult) -> Iterator[RenderableType]:
 
 @view.register
 def _(result: results.WarmupResult) -> Iterator[RenderableType]:
-    cells = [each for job in result.jobs for outcome in job.counters for each in outcome.cells]
+    cells = [view for job in result.jobs for outcome in job.counters for view in outcome.cells]
     if cells:
-        took = [(text.duration(each.cell.duration) if each.cell and not each.failure else "", "") for each in cells]
+        took = [(text.duration(view.cell.duration) if view.cell and not view.failure else "", "") for view in cells]
         yield Grid([*cell_columns(cells), Column("Took", took, right=True, drop=4)])
     yield from _summary(cells, sum(job.duration for job in result.jobs[:1]) if len(result.jobs) == 1 else None)
 
@@ -90,24 +90,24 @@ def _(result: results.LocksResult) -> Iterator[RenderableType]:
 
 def _own_locks(locks: Sequence[results.LockView]) -> Iterator[RenderableType]:
     columns = [
-        Column("Lock", [(text.escape(each.lock.name), "bold") for each in locks], fold=True),
-        Column("Verdict", [(each.verdict, VERDICTS[each.verdict]) for each in locks]),
+        Column("Lock", [(text.escape(view.lock.name), "bold") for view in locks], fold=True),
+        Column("Verdict", [(view.verdict, VERDICTS[view.verdict]) for view in locks]),
         Column("Owner", [(text.escape(owner.name), "") for owner in _owners(locks)], fold=True),
         Column("Pid", [(str(owner.pid), "") for owner in _owners(locks)], right=True, drop=2),
-        Column("Age", [(text.duration(each.age), "") for each in locks], right=True),
-        Column("Expires", [_expires(each) for each in locks], right=True, drop=1),
-        Column("Deadline", [_deadline(each) for each in locks], right=True, drop=3),
-        Column("Progress", [(text.progress(each.lock.progress), "") for each in locks], drop=4),
-        Column("Fence", [(str(each.lock.fence), "dim") for each in locks], right=True, drop=6),
+        Column("Age", [(text.duration(view.age), "") for view in locks], right=True),
+        Column("Expires", [_expires(view) for view in locks], right=True, drop=1),
+        Column("Deadline", [_deadline(view) for view in locks], right=True, drop=3),
+        Column("Progress", [(text.progress(view.lock.progress), "") for view in locks], drop=4),
+        Column("Fence", [(str(view.lock.fence), "dim") for view in locks], right=True, drop=6),
         Column("Command", [(text.escape(owner.command, 60), "dim") for owner in _owners(locks)], drop=5),
     ]
     yield Grid(columns)
-    doubtful = [each for each in locks if each.verdict is not Verdict.LIVE]
+    doubtful = [view for view in locks if view.verdict is not Verdict.LIVE]
     if doubtful:
         yield Text("")
-    for each in doubtful:
-        if each.why:
-            yield sentence("•", VERDICTS[each.verdict], f"{text.escape(each.lock.name)}: {text.escape(each.why, 1000)}")
+    for view in doubtful:
+        if view.why:
+            yield sentence("•", VERDICTS[view.verdict], f"{text.escape(view.lock.name)}: {text.escape(view.why, 1000)}")
 
 
 def _foreign_locks(locks: Sequence[results.ForeignLock]) -> Iterator[RenderableType]:
@@ -115,18 +115,18 @@ def _foreign_locks(locks: Sequence[results.ForeignLock]) -> Iterator[RenderableT
     yield Text("\nOther locks in this Redis, none of them countercache's", style="bold")
     yield Grid(
         [
-            Column("Key", [(foreign.key(each), "bold") for each in locks], fold=True),
-            Column("Framework", [(each.framework, "cyan") for each in locks]),
-            Column("Age", [(foreign.age(each), "") for each in locks], right=True, drop=2),
-            Column("Expires", [_foreign_expires(each) for each in locks], right=True),
-            Column("Type", [(text.escape(each.type, 20), "dim") for each in locks], drop=4),
-            Column("Holds", [(foreign.preview(each, 40), "dim") for each in locks], drop=3),
+            Column("Key", [(foreign.key(view), "bold") for view in locks], fold=True),
+            Column("Framework", [(view.framework, "cyan") for view in locks]),
+            Column("Age", [(foreign.age(view), "") for view in locks], right=True, drop=2),
+            Column("Expires", [_foreign_expires(view) for view in locks], right=True),
+            Column("Type", [(text.escape(view.type, 20), "dim") for view in locks], drop=4),
+            Column("Holds", [(foreign.preview(view, 40), "dim") for view in locks], drop=3),
         ]
     )
-    endless = [each for each in locks if each.ttl is None]
+    endless = [view for view in locks if view.ttl is None]
     if endless:
         yield Text("")
-        never = f"{count(len(endless), 'lock')} with no time to live: only the holder, or somebody by hand, removes"
+        never = f"{count(len(endless), 'lock')} with no time to live: only the holder, or an operator, removes"
         yield sentence("!", "red", f"{never} {'it' if len(endless) == 1 else 'them'}")
 
 
@@ -138,8 +138,8 @@ def _foreign_expires(lock: results.ForeignLock) -> tuple[str, str]:
 def _(result: results.ClearResult) -> Iterator[RenderableType]:
     if not (result.locks or result.foreign or result.unknown):
         yield Text("No locks: nothing to clear.")
-    cleared = [(text.escape(each.lock.name), each.why) for each in result.locks if each.cleared]
-    cleared += [(foreign.key(each.lock), each.why) for each in result.foreign if each.cleared]
+    cleared = [(text.escape(lock.lock.name), lock.why) for lock in result.locks if lock.cleared]
+    cleared += [(foreign.key(lock.lock), lock.why) for lock in result.foreign if lock.cleared]
     for name, why in cleared:
         yield sentence("✓", "green", f"{name}: {text.escape(why, 1000)}")
 
@@ -152,15 +152,19 @@ def _(result: results.EventsResult) -> Iterator[RenderableType]:
         return
     yield Grid(
         [
-            Column("Time", [(text.second(each.at), "dim") for each in events]),
-            Column("Level", [(text.escape(each.level, 20), LEVELS.get(each.level, "red")) for each in events], drop=1),
+            Column("Time", [(text.second(event.at), "dim") for event in events]),
             Column(
-                "Event", [(text.happened(each), f"bold {LEVELS.get(each.level, 'red')}") for each in events], fold=True
+                "Level", [(text.escape(event.level, 20), LEVELS.get(event.level, "red")) for event in events], drop=1
             ),
-            Column("Of", [(text.subject(each, 3), "") for each in events], fold=True),
-            Column("What", [(text.message(each), "") for each in events], fold=True),
-            Column("By", [(text.escape(each.by, 60), "") for each in events], drop=2),
-            Column("Run", [(text.escape(each.run, text.RUN), "dim") for each in events], drop=3),
+            Column(
+                "Event",
+                [(text.happened(event), f"bold {LEVELS.get(event.level, 'red')}") for event in events],
+                fold=True,
+            ),
+            Column("Of", [(text.subject(event, 3), "") for event in events], fold=True),
+            Column("What", [(text.message(event), "") for event in events], fold=True),
+            Column("By", [(text.escape(event.by, 60), "") for event in events], drop=2),
+            Column("Run", [(text.escape(event.run, text.RUN), "dim") for event in events], drop=3),
         ]
     )
 
@@ -173,20 +177,20 @@ def event_line(event: Event) -> Text:
 
 @view.register
 def _(result: results.RecoverResult) -> Iterator[RenderableType]:
-    for each in result.locks:
-        if each.cleared:
-            yield sentence("✓", "green", f"{text.escape(each.lock.name)}: {text.escape(each.why, 1000)}")
+    for lock in result.locks:
+        if lock.cleared:
+            yield sentence("✓", "green", f"{text.escape(lock.lock.name)}: {text.escape(lock.why, 1000)}")
     if not result.broken:
         yield Text("No counter to recover: none has failed, and all have a value.")
         return
-    became = [repairs.OUTCOMES[repairs.outcome(result, each)] for each in result.broken]
+    outcomes = [repairs.OUTCOMES[repairs.outcome(result, broken)] for broken in result.broken]
     yield Grid(
         [
-            Column("", [(sign, style) for sign, style, _ in became]),
-            Column("Counter", [(text.escape(each.counter), "bold") for each in result.broken], fold=True),
-            Column("Cells", [(str(each.cells), "") for each in result.broken], right=True, drop=2),
-            Column("Now", [(words, style) for _, style, words in became]),
-            Column("Found", [(repairs.found(each), "") for each in result.broken], fold=True, drop=1),
+            Column("", [(sign, style) for sign, style, _ in outcomes]),
+            Column("Counter", [(text.escape(broken.counter), "bold") for broken in result.broken], fold=True),
+            Column("Cells", [(str(broken.cells), "") for broken in result.broken], right=True, drop=2),
+            Column("Now", [(words, style) for _, style, words in outcomes]),
+            Column("Found", [(repairs.problem(broken), "") for broken in result.broken], fold=True, drop=1),
         ]
     )
 
@@ -195,10 +199,10 @@ def _(result: results.RecoverResult) -> Iterator[RenderableType]:
 def _(result: results.AcceptResult) -> Iterator[RenderableType]:
     if not result.cells:
         yield Text(f"No value of {text.escape(result.counter)} is held back.")
-    for each in result.cells:
-        line = Text(f"{', '.join(map(text.escape, (each.cell.counter, each.cell.group, each.cell.period)))}: ", "bold")
-        sign, style, done = ("✓", "green", "stored") if each.accepted else ("•", "yellow", "left")
-        yield sentence(sign, style, line.append(f"{done}; {text.escape(each.why, 1000)}", "not bold"))
+    for cell in result.cells:
+        line = Text(f"{', '.join(map(text.escape, (cell.cell.counter, cell.cell.group, cell.cell.period)))}: ", "bold")
+        sign, style, done = ("✓", "green", "stored") if cell.accepted else ("•", "yellow", "left")
+        yield sentence(sign, style, line.append(f"{done}; {text.escape(cell.why, 1000)}", "not bold"))
 
 
 @view.register
@@ -207,12 +211,12 @@ def _(result: results.PruneResult) -> Iterator[RenderableType]:
         yield Text("Nothing to prune: all that is stored is configured.")
         return
     if result.cells:
-        states = [repairs.pruned_state(result, each) for each in result.cells]
+        states = [repairs.pruned_state(result, cell) for cell in result.cells]
         yield Grid(
             [
-                Column("Counter", [(text.escape(each.cell.counter), "bold") for each in result.cells], fold=True),
-                Column("Group", [(text.escape(each.cell.group), "") for each in result.cells], fold=True),
-                Column("Period", [(text.escape(each.cell.period), "") for each in result.cells], fold=True),
+                Column("Counter", [(text.escape(cell.cell.counter), "bold") for cell in result.cells], fold=True),
+                Column("Group", [(text.escape(cell.cell.group), "") for cell in result.cells], fold=True),
+                Column("Period", [(text.escape(cell.cell.period), "") for cell in result.cells], fold=True),
                 Column("", [(state, "yellow" if state == "left" else "") for state in states]),
             ]
         )
@@ -222,15 +226,15 @@ def _(result: results.PruneResult) -> Iterator[RenderableType]:
 
 @view.register
 def _(result: results.CheckResult) -> Iterator[RenderableType]:
-    for each in result.checks:
-        line = Text(f"{text.escape(each.subject)}: ", style="bold").append(text.escape(each.text, 1000), "not bold")
-        sign, style = ("!", "yellow") if each.warning else ("✓", "green") if each.ok else ("✗", "red")
+    for check in result.checks:
+        line = Text(f"{text.escape(check.subject)}: ", style="bold").append(text.escape(check.text, 1000), "not bold")
+        sign, style = ("!", "yellow") if check.warning else ("✓", "green") if check.ok else ("✗", "red")
         yield sentence(sign, style, line)
-    warnings = sum(each.warning for each in result.checks)
-    if all(each.ok for each in result.checks):
+    warnings = sum(check.warning for check in result.checks)
+    if all(check.ok for check in result.checks):
         amount = count(len(result.checks) - warnings, "check")
-        said = f"{amount} passed, {count(warnings, 'warning')}." if warnings else f"{amount}, all well."
-        yield Text(f"\n{said}", style="yellow" if warnings else "green")
+        summary = f"{amount} passed, {count(warnings, 'warning')}." if warnings else f"{amount}, all well."
+        yield Text(f"\n{summary}", style="yellow" if warnings else "green")
 
 
 @view.register
@@ -242,9 +246,9 @@ def _(result: results.DoctorResult) -> Iterator[RenderableType]:
 def _(result: results.PlanResult) -> Iterator[RenderableType]:
     yield Grid(
         [
-            Column("Counter", _repeats([text.escape(each.counter) for each in result.cells]), fold=True),
-            Column("Group", [(text.escape(each.group), "") for each in result.cells], fold=True),
-            Column("Period", [(text.escape(each.period), "") for each in result.cells], fold=True),
+            Column("Counter", _repeats([text.escape(cell.counter) for cell in result.cells]), fold=True),
+            Column("Group", [(text.escape(cell.group), "") for cell in result.cells], fold=True),
+            Column("Period", [(text.escape(cell.period), "") for cell in result.cells], fold=True),
         ]
     )
     for step in result.steps:
@@ -298,23 +302,23 @@ def _(result: results.DemoRun) -> Iterator[RenderableType]:
 
 def cell_columns(views: Sequence[results.CellView]) -> list[Column]:
     """What all tables of cells have. A group or period that is the same everywhere says nothing, and is left out."""
-    several_groups = len({each.id.group for each in views}) > 1
-    changes = [text.change(each.cell) if each.cell and each.cell.change is not None else "" for each in views]
+    several_groups = len({view.id.group for view in views}) > 1
+    changes = [text.change(view.cell) if view.cell and view.cell.change is not None else "" for view in views]
     covers = [
-        f"{text.coverage(each.cell.coverage)} {text.covered(each)}".rstrip() if each.cell and each.cell.coverage else ""
-        for each in views
+        f"{text.coverage(view.cell.coverage)} {text.covered(view)}".rstrip() if view.cell and view.cell.coverage else ""
+        for view in views
     ]
-    named = [text.escape(each.name, text.LIMIT) if each.name != each.id.counter else "" for each in views]
+    named = [text.escape(view.name, text.LIMIT) if view.name != view.id.counter else "" for view in views]
     return [
-        Column("", [SIGNS[each.state] for each in views]),
-        Column("Counter", _repeats([text.escape(each.id.counter) for each in views]), fold=True),
+        Column("", [SIGNS[view.state] for view in views]),
+        Column("Counter", _repeats([text.escape(view.id.counter) for view in views]), fold=True),
         Column("Name", _repeats(named, ""), drop=9),
-        Column("Group", [(text.escape(each.id.group) if several_groups else "", "") for each in views], fold=True),
-        Column("Period", [(text.escape(text.period(each), text.LIMIT), "") for each in views], fold=True),
-        Column("Value", [(text.value(each), "bold") for each in views], right=True, fold=True),
-        Column("Change", [(each, "") for each in changes], right=True, drop=3),
-        Column("Coverage", [(each, "") for each in covers], right=True, drop=5),
-        Column("State", [(each.state, SIGNS[each.state][1]) for each in views], drop=6),
+        Column("Group", [(text.escape(view.id.group) if several_groups else "", "") for view in views], fold=True),
+        Column("Period", [(text.escape(text.period(view), text.LIMIT), "") for view in views], fold=True),
+        Column("Value", [(text.value(view), "bold") for view in views], right=True, fold=True),
+        Column("Change", [(change, "") for change in changes], right=True, drop=3),
+        Column("Coverage", [(coverage_text, "") for coverage_text in covers], right=True, drop=5),
+        Column("State", [(view.state, SIGNS[view.state][1]) for view in views], drop=6),
     ]
 
 
@@ -324,30 +328,30 @@ def _repeats(names: Sequence[str], style: str = "bold") -> list[tuple[str, str]]
 
 
 def _owners(locks: Iterable[results.LockView]) -> Iterator[Owner]:
-    return (each.lock.owner for each in locks)
+    return (view.lock.owner for view in locks)
 
 
-def _expires(each: results.LockView) -> tuple[str, str]:
-    return ("never", "red") if each.lock.ttl is None else (f"in {text.duration(each.lock.ttl)}", "")
+def _expires(view: results.LockView) -> tuple[str, str]:
+    return ("never", "red") if view.lock.ttl is None else (f"in {text.duration(view.lock.ttl)}", "")
 
 
-def _deadline(each: results.LockView) -> tuple[str, str]:
-    left = each.lock.deadline - each.lock.acquired - each.age
+def _deadline(view: results.LockView) -> tuple[str, str]:
+    left = view.lock.deadline - view.lock.acquired - view.age
     return (f"in {text.duration(left)}", "") if left > 0 else ("over", "red")
 
 
 def failures(views: Iterable[results.CellView]) -> Iterator[RenderableType]:
     """Each failure once, and the counters that it hit."""
-    found: dict[str, list[str]] = {}
-    for each in views:
-        if each.failure:
-            said = text.failure(each.failure) + (f"; {text.put_off(each)}" if each.retry_in is not None else "")
-            if each.id.counter not in found.setdefault(said, []):
-                found[said].append(each.id.counter)
-    if found:
+    counters_of: dict[str, list[str]] = {}
+    for view in views:
+        if view.failure:
+            problem = text.failure(view.failure) + (f"; {text.put_off(view)}" if view.retry_in is not None else "")
+            if view.id.counter not in counters_of.setdefault(problem, []):
+                counters_of[problem].append(view.id.counter)
+    if counters_of:
         yield Text("")
-    for said, counters in found.items():
-        line = Text(text.listed(counters), style="bold").append(f": {said}", "not bold")
+    for problem, counters in counters_of.items():
+        line = Text(text.listed(counters), style="bold").append(f": {problem}", "not bold")
         yield sentence("✗", "red", line)
 
 
@@ -359,18 +363,18 @@ def _summary(views: Sequence[results.CellView], seconds: float | None = None) ->
         amounts.append(Text(f"in {text.duration(seconds)}", "dim"))
     yield Text("")
     yield Flow(amounts)
-    rejected = {each.id.counter: None for each in views if each.cell and each.cell.rejected and not each.failure}
+    rejected = {view.id.counter: None for view in views if view.cell and view.cell.rejected and not view.failure}
     if rejected:
         yield sentence("!", "yellow", f"values that are no numbers were left out of {text.listed(rejected)}")
     noted: dict[str, dict[str, None]] = {}
-    for each in views:
-        if note := text.note(each):
-            noted.setdefault(note, {})[each.id.counter] = None
+    for view in views:
+        if note := text.note(view):
+            noted.setdefault(note, {})[view.id.counter] = None
     for note, counters in noted.items():
         yield sentence("!", "yellow", f"{text.listed(counters)}: {text.escape(note, 1000)}")
 
 
 def states(views: Iterable[results.CellView]) -> list[Text]:
     """How many cells are in each state."""
-    found = Counter(each.state for each in views)
-    return [Text(f"{sign} {found[state]} {state}", style) for state, (sign, style) in SIGNS.items() if found[state]]
+    counts = Counter(view.state for view in views)
+    return [Text(f"{sign} {counts[state]} {state}", style) for state, (sign, style) in SIGNS.items() if counts[state]]

@@ -48,9 +48,9 @@ def escape(text: str, limit: int | None = None) -> str:
 
     With a `limit`, no more of the text than that many characters, then `…`.
     """
-    short = text if limit is None or len(text) <= limit else text[: limit - 1]
-    clean = _NOT_PLAIN.sub(lambda match: _visible(match[0]), short)
-    return clean if short is text else clean + "…"
+    truncated = text if limit is None or len(text) <= limit else text[: limit - 1]
+    clean = _NOT_PLAIN.sub(lambda match: _visible(match[0]), truncated)
+    return clean if truncated is text else clean + "…"
 
 
 def _visible(character: str) -> str:
@@ -116,7 +116,7 @@ def coverage(value: Coverage | None) -> str:
 
 
 def covered(view: CellView) -> str:
-    """What is counted in the coverage, where that is not entities: those of all periods are `entity-periods`."""
+    """The unit of the coverage where it is not entities: for all periods it is `entity-periods`."""
     return "entity-periods" if view.by_period and view.cell and view.cell.coverage else ""
 
 
@@ -139,7 +139,7 @@ def period(view: CellView) -> str:
 
 
 def progress(value: Progress) -> str:
-    """How far: `reading figures, 120/400`."""
+    """The progress: `reading figures, 120/400`."""
     count = f"{value.done}/{value.total}" if value.total is not None else str(value.done) if value.done else ""
     return ", ".join(part for part in (escape(value.phase, LIMIT), count) if part)
 
@@ -179,11 +179,11 @@ def subject(event: Event, most: int = 8) -> str:
 
 
 def message(event: Event) -> str:
-    """What is said of an event; of a run that has ended, also which counters failed."""
-    said = escape(redact(event.message), 1000)
+    """The message of an event; for the end of a run, with the counters that failed."""
+    message = escape(redact(event.message), 1000)
     if event.counters and not _of_counters(event):
-        return f"{said}; failed: {listed(event.counters)}"
-    return said
+        return f"{message}; failed: {listed(event.counters)}"
+    return message
 
 
 def _of_counters(event: Event) -> bool:
@@ -191,7 +191,7 @@ def _of_counters(event: Event) -> bool:
 
 
 def origin(event: Event) -> str:
-    """Where an event comes from: `main, run 3f2a1b0c…, by deploy@web1`; a lock that it is about is not said again."""
+    """Where an event comes from: `main, run 3f2a1b0c…, by deploy@web1`, without a lock that is its subject."""
     parts = [
         escape(event.lock, LIMIT) if _of_counters(event) else "",
         f"run {escape(event.run, RUN)}" if event.run else "",
@@ -201,10 +201,10 @@ def origin(event: Event) -> str:
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names on one line: all of a few, else the first and how many more."""
-    every = [escape(name, LIMIT) for name in names]
-    more = len(every) - most
-    return ", ".join(every) if more <= 1 else f"{', '.join(every[:most])} and {more} more"
+    """Names on one line; of many, the first ones and how many more there are."""
+    escaped = [escape(name, LIMIT) for name in names]
+    more = len(escaped) - most
+    return ", ".join(escaped) if more <= 1 else f"{', '.join(escaped[:most])} and {more} more"
 
 
 def owner(lock: Lock) -> str:
@@ -213,7 +213,7 @@ def owner(lock: Lock) -> str:
 
 
 def remarks(view: CellView) -> str:
-    """What else is to be said of a cell: why it failed, when it is tried again, what is covered, what was left out."""
+    """Remarks on a cell: why it failed, when it is tried again, its coverage, how many values were left out."""
     parts = []
     if view.failure:
         parts.append(failure(view.failure))
@@ -223,13 +223,13 @@ def remarks(view: CellView) -> str:
         parts.append(f"{coverage(view.cell.coverage)} {covered(view)}")
     if view.cell and view.cell.rejected and not view.failure:
         parts.append(f"{count(view.cell.rejected, 'value')} left out: not a number")
-    if said := note(view):
-        parts.append(escape(said, 1000))
+    if cell_note := note(view):
+        parts.append(escape(cell_note, 1000))
     return "; ".join(parts)
 
 
 def note(view: CellView) -> str:
-    """What is good to know of a value: what a newer period lacks, that the configuration has changed since."""
+    """The note on a value: what a newer period lacks, or that the configuration has changed since."""
     changed = ["the configuration has changed since"] if view.redefined else []
     return "; ".join([*changed, view.cell.note] if view.cell and view.cell.note else changed)
 
@@ -241,7 +241,7 @@ def put_off(view: CellView) -> str:
 
 
 def times(run: RunView) -> str:
-    """For how long a run has been under way, and until when it may: `3.1 s, 14 min left`."""
+    """How long a run has taken and how much time it has left: `3.1s, 14m left`."""
     return f"{duration(run.elapsed)}, {duration(run.deadline_in)} left"
 
 
@@ -251,7 +251,7 @@ def stop(result: DemoRun) -> str:
 
 
 def embedded(status: EmbeddedStatus) -> str:
-    """What a running embedded server tells of itself: `pid 4242, Valkey 9.0.1, 12 keys, 1.4 MB`; empty if stopped."""
+    """The properties of a running embedded server: `pid 4242, Valkey 9.0.1, 12 keys, 1.4 MB`; empty if stopped."""
     if not status.running:
         return ""
     parts = [f"pid {status.pid}"]

@@ -38,7 +38,7 @@ def _value(value: object) -> str:
 
 
 def _string(value: str) -> str:
-    return '"' + "".join(_character(each) for each in value) + '"'
+    return '"' + "".join(_character(character) for character in value) + '"'
 
 
 def _character(each: str) -> str:

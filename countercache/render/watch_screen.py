@@ -110,7 +110,7 @@ class WatchScreen:
         if amount < len(every):
             every = sorted(every, key=lambda view: _URGENCY.index(view.state))
         shown = every[self.first : self.first + amount]
-        ages = Column("Updated", [(text.age(each.age), "") for each in shown], right=True, drop=1)
+        ages = Column("Updated", [(text.age(view.age), "") for view in shown], right=True, drop=1)
         lines = pen.draw(Grid([*terminal.cell_columns(shown), ages]))
         # Rows that are folded take more lines than one.
         return lines[:height]

@@ -1,1 +1,1 @@
-"""A run, from the guard's side: the supervisor of the worker processes, the job of a database, the outcome."""
+"""A run, in the guard process: the supervisor of the workers, the job of each database, and the outcome."""

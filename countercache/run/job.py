@@ -1,8 +1,8 @@
-"""One job of a run: what its worker reports becomes cells in Redis, under its lease, and its end becomes an outcome.
+"""A job of a run: stores what its worker reports as cells in Redis, under its lease, and returns the outcome.
 
-A `Job` is a `SupervisedJob`. What the worker finished waits in `_pending` until a tick has written it: all that came at
-once goes in one write, and what Redis did not take is tried again until the lease's own time is over, and no longer: a
-holder that cannot renew counts its lease from before it asked for it, and stops by itself.
+A `Job` is a `SupervisedJob`. Counters that the worker has finished wait in `_pending` until a tick writes them, all in
+one write. A write that fails is tried again until the lease ends, and no longer: the job counts the lease from before
+it was requested, and stops by itself where it cannot renew it.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ from countercache.store.vanished_cells import outdated_keys, vanished
 from countercache.worker.protocol import COMPUTE, Ended, Finished, Progressed, StartCommand, decode_report, encode
 
 POLL = 0.25
-"""Seconds between two attempts at a lock that is waited for."""
+"""Seconds between two attempts to acquire a lock while waiting for it."""
 
 SLACK = 0.1
-"""Seconds before the deadline within which a lease that is over is not lost: it never goes beyond the deadline."""
+"""Seconds before the deadline within which the end of the lease is a timeout, not a loss: no lease exceeds it."""
 
 PROGRESS = 1.0
-"""Seconds at least between two renewals that only tell others that the job does something else by now."""
+"""The least seconds between two renewals that only store a new phase for `status` to show."""
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What one job is to do, and within which limits (seconds). `accept`: no value is held back."""
+    """What one job has to do, and its limits in seconds. With `accept`, no value is held back."""
 
     database: str
     counters: tuple[str, ...]
@@ -81,9 +81,10 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Base(msgspec.Struct, frozen=True):
-    """What the jobs of a run share: where the results go, who the run is, the cells that Redis has already (`known` of
-    all counters, `labels` of the run's own, by counter, with their periods' names), which plain keys are whose, who
-    hears of the run's events, how the next commands are typed, and when Redis did not answer.
+    """What the jobs of a run share.
+
+    `known` are the stored cells of all counters, `labels` those of the run's own counters with the labels of their
+    periods, `claims` the owners of plain keys. `log` is called with each event of the run.
     """
 
     store: Store
@@ -91,13 +92,13 @@ class Base(msgspec.Struct, frozen=True):
     known: frozenset[CellId]
     labels: Mapping[str, Mapping[CellId, str]]
     claims: Claims
-    log: Callable[[Event], None] = locks.unheard
+    log: Callable[[Event], None] = locks.ignore_event
     commands: Commands = NO_OPTIONS
     cooldown: RedisCooldown = msgspec.field(default_factory=RedisCooldown)
 
 
 class Job:
-    """The job of one database: waits for its lock, holds the lease, stores the results, records the end."""
+    """The job of one database: waits for the lock, holds the lease, stores the results and records the end."""
 
     def __init__(self, settings: Settings, base: Base, task: Task, worker: Worker) -> None:
         self.task = task
@@ -117,18 +118,18 @@ class Job:
         self._pending: list[Finished] = []
         self._give_up_at = self.began + task.wait
         self._renew_at = 0.0
-        self._told = ("", 0.0)  # the phase that others know of, and when it was written
+        self._stored_phase = ("", 0.0)  # and when it was stored
         self._worker_done = False
         self._out_of_reach = False
-        # Chance keeps hosts apart; one draw a job keeps counters together that failed together.
+        # Random, so that hosts do not retry at the same time; one draw per job, so that its counters do.
         self._backoff = backoff(settings.breaker, random.random())  # noqa: S311 - no secret
 
     def done(self) -> bool:
-        """Whether the worker has ended and all that it found is stored."""
+        """Whether the worker has ended and all its results are stored."""
         return self._worker_done and not self._pending
 
     def receive(self, line: bytes) -> None:
-        """Take a report of the worker's."""
+        """Handle a report of the worker."""
         match decode_report(line):
             case Progressed(progress):
                 self.progress = progress
@@ -140,23 +141,23 @@ class Job:
                 self.failure = failure
 
     def closed(self, status: int) -> None:
-        """The worker is gone; if it did not say that it ended, that is the failure."""
+        """Handle the exit of the worker: a failure, unless it has reported its end."""
         if not self._worker_done:
-            how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            self.failure = Failure(Reason.WORKER, f"the worker process died ({how}) before it had ended")
+            cause = f"signal {-status}" if status < 0 else f"exit status {status}"
+            self.failure = Failure(Reason.WORKER, f"the worker process died ({cause}) before it was done")
             self._worker_done = True
 
     def tick(self) -> float | None:
-        """Get the lock, store what has come, renew the lease: what is due. `None` when the lease is lost."""
+        """Do what is due: acquire the lock, store results, renew the lease. `None` where the lease is lost."""
         try:
-            self._base.cooldown.check()
-            return self._acquire() if self.lease is None else self._tend(self.lease)
+            self._base.cooldown.raise_if_active()
+            return self._acquire() if self.lease is None else self._store_and_renew(self.lease)
         except LockLost as lost:
             if time.monotonic() > self.deadline - SLACK:
                 return self.deadline
             self.failure = Failure(lost.reason, lost.message, lost.hint)
         except RedisUnreachable as error:
-            self._base.cooldown.note(error)
+            self._base.cooldown.start(error)
             if self.lease and self.lease.alive():
                 return min(time.monotonic() + RETRY, self.lease.until)
             if time.monotonic() > self.deadline - SLACK:
@@ -168,25 +169,25 @@ class Job:
             self.failure = Failure(Reason.REDIS, error.message, error.hint)
         return None
 
-    def _tend(self, lease: Lease) -> float:
+    def _store_and_renew(self, lease: Lease) -> float:
         if not lease.alive():
             raise lease.lost("missing")
         self._store(lease)
-        phase, told_at = self._told
+        phase, stored_at = self._stored_phase
         if phase != self.progress.phase:
-            self._renew_at = min(self._renew_at, told_at + PROGRESS)
+            self._renew_at = min(self._renew_at, stored_at + PROGRESS)
         if time.monotonic() >= self._renew_at:
             lease.renew(self.progress)
             self._renewed()
         return self._renew_at
 
     def _renewed(self) -> None:
-        """The lease has begun anew, and the phase is known to everybody."""
-        self._told = (self.progress.phase, time.monotonic())
+        """Note that the lease was renewed and the phase stored."""
+        self._stored_phase = (self.progress.phase, time.monotonic())
         self._renew_at = time.monotonic() + self._settings.agent.lease / 3
 
     def end(self, ending: Ending) -> None:
-        """Record how it ended: what is complete is stored, the counters that are not get the reason."""
+        """Record how the job ended: store complete results, and the reason as the failure of all other counters."""
         self.duration = time.monotonic() - self.began
         if ending is Ending.TIMEOUT:
             message = f"not done within {self.task.timeout:g} s (last: {self.progress.phase})"
@@ -194,42 +195,42 @@ class Job:
         elif ending is Ending.SIGNAL:
             self.failure = Failure(Reason.CANCELLED, "the run was told to stop by a signal")
         if self.lease is None:
-            self._leave_unbegun()
+            self._log_not_begun()
             return
         lost = ending is Ending.LOST and self.failure and self.failure.reason in (Reason.LOCK_LOST, Reason.CLEARED)
-        for step in (self._mark_lost, self._leave) if lost else (self._store, self._fail_rest, self._leave):
+        for step in (self._mark_lost, self._release) if lost else (self._store, self._fail_rest, self._release):
             try:
-                self._base.cooldown.check()
+                self._base.cooldown.raise_if_active()
                 step(self.lease)
             except CountercacheError as error:
                 if isinstance(error, RedisUnreachable):
-                    self._base.cooldown.note(error)
-                # Nothing is stuck: the lease ends by itself, and cells without an end then read as abandoned.
+                    self._base.cooldown.start(error)
+                # Nothing gets stuck: the lease ends by itself, and open attempts then count as abandoned.
                 self.failure = self.failure or Failure(Reason.REDIS, error.message, error.hint)
                 self._pending.clear()
-                if isinstance(error, RedisUnreachable) or step == self._leave:
+                if isinstance(error, RedisUnreachable) or step == self._release:
                     self._base.log(self._ending())
                     return
 
-    def _leave(self, lease: Lease) -> None:
-        """Give the lock back and put the end of the run into the log; a Redis that is away is not asked again."""
+    def _release(self, lease: Lease) -> None:
+        """Release the lock and log the end of the run, unless Redis cannot be reached."""
         if self._out_of_reach:
             self._base.log(self._ending())
         else:
             lease.release(self._ending())
 
-    def _leave_unbegun(self) -> None:
-        """Put into the log why the run never began."""
+    def _log_not_begun(self) -> None:
+        """Log why the run never began."""
         event = self._ending()
         if self.failure and self.failure.reason is Reason.LOCKED:
             event = self._event(Level.WARNING, Category.LOCK, "refused", self.failure.text)
         if not self._out_of_reach:
-            with suppress(RedisError):  # what is wrong with it is what the run failed of
+            with suppress(RedisError):  # the run has failed with the same error
                 event_log.record(self._base.store, event)
         self._base.log(event)
 
     def _ending(self) -> Event:
-        """How the run ended, for the log."""
+        """The event that ends the run."""
         counters = tuple(self._counter_outcome(name, ()) for name in self.task.counters)
         level, action, message, failed = run_ended(counters, self.failure, self.duration)
         return self._event(level, Category.RUN, action, message, failed)
@@ -237,15 +238,13 @@ class Job:
     def _event(
         self, level: Level, category: Category, action: str, message: str, counters: tuple[str, ...] = ()
     ) -> Event:
-        about = {"lock": self.task.database, "run": self.id, "by": self._base.owner.name}
-        return Event(level, category, action, message, counters, at=time.time(), **about)
+        common = {"lock": self.task.database, "run": self.id, "by": self._base.owner.name}
+        return Event(level, category, action, message, counters, at=time.time(), **common)
 
     def _mark_lost(self, lease: Lease) -> None:
-        """Say why the cells have no end. An operator's clearing has said it already; to a Redis that did not answer
-        for a whole lease nothing can be said.
-        """
+        """Record that the lock was lost, unless clearing it has recorded that, or Redis cannot be reached."""
         if self.failure and self.failure.reason is Reason.LOCK_LOST and not self._out_of_reach:
-            lease.mark(Reason.LOCK_LOST)
+            lease.record_failure(Reason.LOCK_LOST)
 
     def _acquire(self) -> float:
         before = time.monotonic()
@@ -273,41 +272,41 @@ class Job:
             self._worker_done = True
             return math.inf
         self.held = None
-        self.began = before  # so that the deadline here is never later than the lock's own
+        self.began = before  # so that this deadline is never later than the lock's own
         self.deadline = self.began + self.task.timeout
         self._renew_at = self.began + self._settings.agent.lease / 3
-        self._told = ("", self.began)
+        self._stored_phase = ("", self.began)
         self.progress = Progress("connecting")
         self._worker.start(encode(StartCommand(COMPUTE, self.task.counters, self.deadline, self.task.batch_size)))
         return self._renew_at
 
     def _store(self, lease: Lease) -> None:
-        """Write all that is pending. A write that is repeated after a lost reply is known by its fence and accepted."""
+        """Write all that is pending. After a lost reply it is written again, which is safe under the same fence."""
         if not self._pending:
             return
         entries = [entry for finished in self._pending for entry in self._entries(finished)]
         remarks = [remark for finished in self._pending for remark in self._remarks(finished)]
-        done = [finished.counter for finished in self._pending]
+        completed = [finished.counter for finished in self._pending]
         publish, labels = self._settings.publish, self._base.labels
         computed = {finished.counter: finished.cells for finished in self._pending if not finished.failure}
         gone = [cell for name, cells in computed.items() for cell in vanished(publish, labels.get(name, {}), cells)]
-        written = cell_store.write(lease, entries, done, vanished=gone, remarks=remarks, backoff=self._backoff)
+        written = cell_store.write(lease, entries, completed, vanished=gone, remarks=remarks, backoff=self._backoff)
         self.finished.update({finished.counter: _with_held(finished, written) for finished in self._pending})
         self._pending.clear()
 
     def _remarks(self, finished: Finished) -> Iterator[cell_store.Remark]:
-        """That a counter took more than half of the time that it may take, and that values were left out of it."""
+        """Remarks on a counter that took more than half of its time limit, or of which values were left out."""
         limit = self._settings.counters[finished.counter].timeout or self.task.timeout
         took = max((cell.duration for cell in finished.cells), default=0.0)
         if took > limit / 2:
             message = f"took {rough_text(took)} of the {duration_text(limit)} that it may take"
             yield cell_store.Remark(finished.counter, "slow", message)
         if rejected := sum(cell.rejected for cell in finished.cells if cell.value is not None):
-            what = "1 value that is no number" if rejected == 1 else f"{rejected} values that are no numbers"
-            yield cell_store.Remark(finished.counter, "rejected", f"{what} left out of {_cells(finished)}")
+            values = "1 value that is no number" if rejected == 1 else f"{rejected} values that are no numbers"
+            yield cell_store.Remark(finished.counter, "rejected", f"{values} left out of {_cells(finished)}")
 
     def _entries(self, finished: Finished) -> Iterator[cell_store.Publication]:
-        """What is written of a counter: each cell's value or failure, or the one failure of all its known cells."""
+        """What is written for a counter: the value or failure of each cell, or its one failure for all known cells."""
         cells = finished.cells
         if finished.failure:
             ids = configured_cells(self._settings, self._base.known, (finished.counter,))
@@ -325,22 +324,22 @@ class Job:
                 yield cell_store.Publication(computed, text, settings.fresh_for, keys, hold, gone, definition)
 
     def _fail_rest(self, lease: Lease) -> None:
-        """The counters that the worker did not finish get what stopped the job as their failure."""
+        """Store what stopped the job as the failure of the counters that the worker did not finish."""
         if self.failure:
-            rest = [name for name in self.task.counters if name not in self.finished]
-            self._pending = [Finished(name, failure=self.failure) for name in rest]
+            unfinished = [name for name in self.task.counters if name not in self.finished]
+            self._pending = [Finished(name, failure=self.failure) for name in unfinished]
             try:
                 self._store(lease)
             except RedisUnreachable:
                 raise
-            except RedisError:  # a full memory: it takes a word at the attempts, if no more
-                lease.mark(self.failure.reason, self.failure.text)
+            except RedisError:  # its memory is full: it can still record the attempts' end
+                lease.record_failure(self.failure.reason, self.failure.text)
                 raise
 
     def outcome(
         self, views: Sequence[CellView], skipped: Sequence[CounterOutcome] = (), *, ok_if_locked: bool
     ) -> JobOutcome:
-        """How it ended; `views` are the cells as they are stored now, `skipped` counters of its database not tried."""
+        """How the job ended; `views` are the cells as stored now, `skipped` the counters that were not tried."""
         counters = (*(self._counter_outcome(name, views) for name in self.task.counters), *skipped)
         code = job_exit_code(counters, self.failure)
         return JobOutcome(
@@ -370,16 +369,16 @@ def _cells(finished: Finished) -> str:
 
 
 def _hold(counter: str, settings: CounterSettings, commands: Commands) -> cell_store.Hold | None:
-    """Which values of a counter are held back."""
+    """The rule for holding back values of a counter, if it has one."""
     if settings.max_change is None:
         return None
     bound = f"more than max_change = {percent_text(settings.max_change)}"
-    store = commands.to_type(f"accept {shlex.quote(counter)}")
-    return cell_store.Hold(settings.max_change, f"{bound}; `{store}` stores it")
+    accept = commands.to_type(f"accept {shlex.quote(counter)}")
+    return cell_store.Hold(settings.max_change, f"{bound}; `{accept}` stores it")
 
 
 def _with_held(finished: Finished, written: cell_store.Written) -> Finished:
-    """A counter with the cells that were held back as failed ones."""
+    """The report with the cells that were held back as failed."""
     if not written.held:
         return finished
     cells = (

@@ -1,4 +1,4 @@
-"""How a run ends: as a number, the exit codes of `warmup`, and in words, for the log. Pure."""
+"""How a run ended: its exit code, and its event in the log. Pure."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _ENDS_THE_RUN = (Reason.TIMEOUT, Reason.UNREACHABLE, Reason.LOCKED)
 
 
 def job_exit_code(counters: Sequence[CounterOutcome], failure: Failure | None) -> int:
-    """The exit code of one job: of what stopped it, else of its counters.
+    """The exit code of one job: that of what stopped it, or else that of its counters.
 
-    Failures that all have the same reason keep that reason's code (a configuration error is 2 where nothing at all
-    succeeded), so that a script can tell what to mend. A counter that was skipped has failed, for the
-    reason for which it is put off.
+    Where all failures have the same reason and nothing succeeded, it is the code of that reason (2 for a configuration
+    error), so that a script can tell what to fix. A counter that the circuit breaker skipped counts as failed, with its
+    last reason.
     """
     if failure and failure.reason in _ENDS_THE_RUN:
         return _CODES[failure.reason]
@@ -48,7 +48,7 @@ def job_exit_code(counters: Sequence[CounterOutcome], failure: Failure | None) -
 
 
 def skipped_outcomes(skips: Mapping[str, Skip], views: Sequence[CellView]) -> tuple[CounterOutcome, ...]:
-    """The outcomes of counters that the circuit breaker puts off; `views` are the cells as they are stored now."""
+    """The outcomes of counters that the circuit breaker skips; `views` are the cells as stored now."""
     return tuple(
         CounterOutcome(name, tuple(view for view in views if view.id.counter == name), skipped=skip)
         for name, skip in skips.items()
@@ -56,7 +56,7 @@ def skipped_outcomes(skips: Mapping[str, Skip], views: Sequence[CellView]) -> tu
 
 
 def run_exit_code(jobs: Sequence[JobOutcome], signal: int) -> int:
-    """The exit code of the whole command: 128 + the signal that ended it, else what its jobs have in common."""
+    """The exit code of the whole command: 128 + the signal that ended it, or else what its jobs have in common."""
     if signal:
         return 128 + signal
     codes = {job.exit_code for job in jobs}
@@ -70,7 +70,7 @@ def run_exit_code(jobs: Sequence[JobOutcome], signal: int) -> int:
 def run_ended(
     counters: Sequence[CounterOutcome], failure: Failure | None, duration: float
 ) -> tuple[Level, str, str, tuple[str, ...]]:
-    """The end of one job for the log: how grave, what happened, in words, and the counters that it is about."""
+    """The level, action, message and counters of the event that ends a job."""
     failed = tuple(counter.counter for counter in counters if counter.failures)
     succeeded, took = len(counters) - len(failed), rough_text(duration)
     if failure:

@@ -1,4 +1,4 @@
-"""Redis, once it did not answer, is left alone for a moment by all jobs of a run."""
+"""After an error of the connection, all jobs of a run wait for a moment before they use Redis again."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ RETRY = 0.25
 
 
 class RedisCooldown:
-    """When Redis did not answer: what one job has waited for in vain, the others need not wait for at once again.
+    """Remembers for a moment that Redis did not answer, for all jobs of a run.
 
-    Each attempt may take a second, in which the guard does nothing else: a run of many jobs has no time for one each.
+    An attempt may block the guard for a second, so a run of many jobs has no time for one each.
     """
 
     def __init__(self) -> None:
         self._error: RedisUnreachable | None = None
         self._until = 0.0
 
-    def check(self) -> None:
-        """Raises the last `RedisUnreachable` again, for a moment after it."""
+    def raise_if_active(self) -> None:
+        """Raise the last error again while the cooldown lasts."""
         if self._error and time.monotonic() < self._until:
             raise self._error
 
-    def note(self, error: RedisUnreachable) -> None:
-        """Take note that Redis has not answered."""
+    def start(self, error: RedisUnreachable) -> None:
+        """Start the cooldown, unless `error` is the one that it has raised itself."""
         if error is not self._error:
             self._error, self._until = error, time.monotonic() + RETRY

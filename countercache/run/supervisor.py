@@ -1,14 +1,14 @@
-"""The guard: forks workers, hears them, and ends them in time. Knows nothing of counters, Redis or databases.
+"""The guard: forks workers, reads their reports and ends them in time. It knows no counters, Redis or databases.
 
-A worker is a child process that does what may hang. It is forked before the guard opens anything, so that both start
-up side by side and the child holds nothing of the guard's. Two pipes join them: the worker reports one line at a time;
-the guard says one line to start and closes its end to stop. So whatever becomes of the guard, the worker sees the end
-of the pipe (and on Linux is killed with it, `prctl(2)` PR_SET_PDEATHSIG), and whatever becomes of the worker, the guard
-sees the end of the reports.
+A worker is a child process for everything that may hang. It is forked before the guard opens any file, so that both
+start in parallel and the child inherits nothing of the guard's. Two pipes connect them: on one the worker sends
+reports, a line each; on the other the guard sends one line to start the worker, and closes it to stop the worker. So
+whatever happens to the guard, the worker sees the end of that pipe (and on Linux is killed too, `prctl(2)`
+PR_SET_PDEATHSIG), and whatever happens to the worker, the guard sees the end of its reports.
 
-The guard is one thread with one `select`: reports, signals, what jobs have due (renewals of a lease) and deadlines all
-pass there, so none of them can wait for another. Where a program has started the guard, the pipe from it is there too:
-its end ends the run.
+The guard is one thread with one `select` for reports, signals, deadlines and the ticks of jobs (such as renewals of a
+lease), so that none of them blocks another. Where a program has started the guard, the pipe from it is selected too,
+and its end ends the run.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from types import FrameType
 from typing import NoReturn, Protocol, Self
 
 GRACE = 0.75
-"""Seconds that a worker has to cancel its query and go, before it is killed."""
+"""Seconds that a worker has to cancel its query and exit before it is killed."""
 
 CANCEL = 0.6
-"""Seconds of the grace that the cancelling may take; then the worker goes without."""
+"""Seconds of the grace in which the worker may cancel its query; then it exits anyhow."""
 
 REFRESH = 0.2
-"""Seconds between two refreshes of what is shown, and the longest that the guard ever waits for anything."""
+"""Seconds between two refreshes of the display, and the longest wait of the guard."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ending(StrEnum):
-    """Why the watch over a job is over."""
+    """Why the guard stopped watching a job."""
 
     DONE = "done"
     TIMEOUT = "timeout"
@@ -48,7 +48,7 @@ class Ending(StrEnum):
 
 
 class SupervisedJob(Protocol):
-    """What the guard watches over: a worker's counterpart, one a job. Moments are those of `time.monotonic()`."""
+    """A job that the guard watches, the counterpart of one worker. Times are those of `time.monotonic()`."""
 
     @property
     def deadline(self) -> float:
@@ -56,26 +56,26 @@ class SupervisedJob(Protocol):
         ...
 
     def done(self) -> bool:
-        """Whether all that the worker had to say has come and has been dealt with."""
+        """Whether all reports of the worker have come and were handled."""
         ...
 
     def receive(self, line: bytes) -> None:
-        """Take one line of the worker's."""
+        """Handle one line of the worker."""
         ...
 
     def closed(self, status: int) -> None:
-        """Take note that the worker is gone: its exit status, negative where a signal killed it."""
+        """Handle the exit of the worker; the status is negative where a signal killed it."""
         ...
 
     def tick(self) -> float | None:
-        """Do what is due: at the moment that was last returned, and after reports.
+        """Do what is due; called at the time that the last call returned, and after reports.
 
-        Returns when it is next due, or `None` when what the job must hold is lost.
+        Returns when it is next due, or `None` where the job has lost what it must hold.
         """
         ...
 
     def end(self, ending: Ending) -> None:
-        """Take note that the watch is over; called exactly once. The worker may still be on its way out."""
+        """Handle the end of the job; called exactly once. The worker may not have exited yet."""
         ...
 
 
@@ -85,22 +85,22 @@ class Channel:
     def __init__(self, reports: int, control: int) -> None:
         self._reports = reports
         self._control = control
-        self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._cancel: Callable[[], None] | None = None
         threading.Thread(target=self._watch, daemon=True).start()
 
     def receive(self) -> bytes:
-        """Wait for the guard's word to start."""
-        return self._orders.get()
+        """Wait for the line with which the guard starts the work."""
+        return self._commands.get()
 
     def send(self, line: bytes) -> None:
-        """Report one line (without its end). Raises `BrokenPipeError` when the guard is gone."""
+        """Send one line, without its newline. Raises `BrokenPipeError` where the guard is gone."""
         data = memoryview(line + b"\n")
         while data:
             data = data[os.write(self._reports, data) :]
 
     def on_stop(self, cancel: Callable[[], None]) -> None:
-        """What to call, in another thread, when the guard wants the work to stop; the process exits after it."""
+        """Set the function to call, in another thread, when the guard stops the work; after it the process exits."""
         self._cancel = cancel
 
     def _watch(self) -> None:
@@ -109,8 +109,8 @@ class Channel:
             buffer += chunk
             while b"\n" in buffer:
                 line, buffer = buffer.split(b"\n", 1)
-                self._orders.put(line)
-        # The exit does not depend on the cancelling: a server that does not answer must not keep the process.
+                self._commands.put(line)
+        # The process exits even where cancelling hangs, because the server does not answer.
         exit_anyhow = threading.Timer(CANCEL, os._exit, (0,))
         exit_anyhow.daemon = True
         exit_anyhow.start()
@@ -139,13 +139,13 @@ class Worker:
         os.close(child_reports)
         os.close(child_control)
 
-    def start(self, order: bytes) -> None:
-        """Tell the worker to start. If it is dead, the end of its reports tells so."""
+    def start(self, command: bytes) -> None:
+        """Send the worker the line that starts it. If it is dead, the end of its reports will tell."""
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._control, order + b"\n")
+            os.write(self._control, command + b"\n")
 
     def read(self) -> list[bytes] | None:
-        """The whole lines that have come; `None` at the end of the reports."""
+        """The complete lines that have come; `None` at the end of the reports."""
         try:
             chunk = os.read(self.reports, 1 << 20)
         except BlockingIOError:
@@ -156,13 +156,13 @@ class Worker:
         return lines
 
     def stop(self) -> None:
-        """Ask the worker to cancel its query and go; `reap` kills it when the grace is over."""
+        """Ask the worker to cancel its query and exit; `reap` kills it when the grace is over."""
         if self.kill_at is None:
             os.close(self._control)
             self.kill_at = time.monotonic() + GRACE
 
     def reap(self) -> int | None:
-        """The exit status once the worker is gone. Kills one whose grace is over, be it stopped or stuck in C."""
+        """The exit status, once the worker is gone. A worker whose grace is over is killed."""
         if self.status is None:
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 os.kill(self.pid, signal.SIGKILL)
@@ -173,12 +173,12 @@ class Worker:
 
 
 class Guard:
-    """The workers of a run, from their fork to their end. A context manager: when it is left, no worker is alive."""
+    """The workers of a run. As a context manager it returns only when no worker is alive."""
 
     def __init__(self, targets: Mapping[str, Callable[[Channel], None]], program: int | None = None) -> None:
-        """Fork one worker a target; each waits for its `start`. Only in the main thread: signals arrive there.
+        """Fork a worker for each target, which waits for its `start`. Only in the main thread, where signals arrive.
 
-        `program` is a pipe from the program that wants the run; its end counts as SIGTERM.
+        `program` is a pipe from the program that has started the run; its end counts as SIGTERM.
         """
         self.signal = 0
         self._wake, self._wake_write = os.pipe()
@@ -187,12 +187,12 @@ class Guard:
         self._old_wakeup = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         # A signal that is ignored (by nohup, or by a shell for a job in the background) stays ignored.
         self._old_handlers = {
-            number: signal.signal(number, self._note)
+            number: signal.signal(number, self._handle_signal)
             for number in (*_SIGNALS, signal.SIGCHLD)
             if number == signal.SIGCHLD or signal.getsignal(number) is not signal.SIG_IGN
         }
         self.workers = {name: Worker(name, target) for name, target in targets.items()}
-        self._heard_out: list[Worker] = []
+        self._exiting: list[Worker] = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ)
         if program is not None:
@@ -218,16 +218,16 @@ class Guard:
         os.close(self._wake_write)
 
     def sleep(self, seconds: float) -> bool:
-        """Wait. `False`, and early, when a signal came that ends the run."""
+        """Wait; returns `False`, and early, where a signal ends the run."""
         until = time.monotonic() + seconds
         while not self.signal and time.monotonic() < until:
             self._pause(until)
         return not self.signal
 
     def watch(self, jobs: Mapping[str, SupervisedJob], refresh: Callable[[], None]) -> None:
-        """Watch over the jobs, each named as its worker, until each has ended.
+        """Watch the jobs, each named as its worker, until all have ended.
 
-        `refresh` is called about five times a second, for whoever shows the progress.
+        `refresh` is called about five times a second, to show the progress.
         """
         active = dict(jobs)
         ticks = dict.fromkeys(active, 0.0)
@@ -246,24 +246,24 @@ class Guard:
             ticks.update(dict.fromkeys(self._serve(active, until), 0.0))
 
     def _serve(self, active: Mapping[str, SupervisedJob], until: float) -> list[str]:
-        """Wait, hand on what was reported, and then which workers are gone: nothing that one has said is lost.
+        """Wait, and pass on reports and then exits, so that no report is lost.
 
-        Returns the names of those that reported: each is due a tick at once, to deal with all that came at once.
+        Returns the names of the jobs with reports: their next tick is due at once.
         """
-        heard = [(worker.name, lines) for worker, lines in self._pause(until) if worker.name in active]
-        for name, lines in heard:
+        reported = [(worker.name, lines) for worker, lines in self._pause(until) if worker.name in active]
+        for name, lines in reported:
             for line in lines:
                 active[name].receive(line)
-        for worker in list(self._heard_out):
+        for worker in list(self._exiting):
             status = worker.reap()
             if status is not None:
-                self._heard_out.remove(worker)
+                self._exiting.remove(worker)
                 if worker.name in active:
                     active[worker.name].closed(status)
-        return [name for name, _ in heard]
+        return [name for name, _ in reported]
 
     def _ending(self, name: str, job: SupervisedJob, ticks: dict[str, float]) -> Ending | None:
-        """Whether, and how, the watch over the job is over now; gives it its tick when that is due."""
+        """How the job has ended, or `None`; calls its tick where that is due."""
         if job.done():
             return Ending.DONE
         if self.signal:
@@ -271,29 +271,29 @@ class Guard:
         if time.monotonic() >= job.deadline:
             return Ending.TIMEOUT
         if time.monotonic() >= ticks[name]:
-            moment = job.tick()
-            if moment is None:
+            next_tick = job.tick()
+            if next_tick is None:
                 return Ending.LOST
-            ticks[name] = moment
+            ticks[name] = next_tick
         return Ending.DONE if job.done() else None
 
     def _pause(self, until: float) -> list[tuple[Worker, list[bytes]]]:
-        """Wait for reports or a signal, at most `REFRESH` or until that moment; return what the workers reported."""
-        heard = []
+        """Wait for reports or a signal, at most `REFRESH` and no longer than `until`; returns the reports."""
+        reports = []
         for key, _ in self._selector.select(min(max(0.0, until - time.monotonic()), REFRESH)):
             if key.data is None:
-                if not os.read(key.fd, 4096):  # the program has gone, or does not want the run any more
+                if not os.read(key.fd, 4096):  # the program has exited or cancelled the run
                     self._selector.unregister(key.fd)
                     self.signal = signal.SIGTERM
                 continue
             lines = key.data.read()
             if lines is None:
                 self._selector.unregister(key.data.reports)
-                self._heard_out.append(key.data)
+                self._exiting.append(key.data)
                 key.data.stop()
             else:
-                heard.append((key.data, lines))
-        return heard
+                reports.append((key.data, lines))
+        return reports
 
     def _alive(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.reap() is None]
@@ -301,25 +301,25 @@ class Guard:
     def _next_kill(self) -> float:
         return min((w.kill_at for w in self._alive() if w.kill_at is not None), default=float("inf"))
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _handle_signal(self, number: int, _: FrameType | None) -> None:
         if number != signal.SIGCHLD:
             self.signal = number
 
 
 def _child(guard: int, reports: int, control: int, target: Callable[[Channel], None]) -> NoReturn:
-    """The forked process: let go of all that is the guard's, do the work, and never return."""
+    """Run in the forked process: close everything of the guard's, do the work, and exit."""
     try:
         _die_with(guard)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        # Ctrl-C and a lost terminal reach the whole process group; what they mean is for the guard to say.
+        # Ctrl-C and a hangup reach the whole process group; it is the guard that stops the workers.
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        # Another worker's control pipe held open here would hide from it that the guard is gone.
+        # An inherited control pipe of another worker would keep that one from noticing that the guard is gone.
         low, high = sorted((reports, control))
         os.closerange(3, low)
         os.closerange(low + 1, high)
@@ -331,7 +331,7 @@ def _child(guard: int, reports: int, control: int, target: Callable[[Channel], N
 
 
 def _die_with(guard: int) -> None:
-    """Ask Linux to kill this process when the guard dies: even code that never lets the interpreter run ends then."""
+    """Have Linux kill this process when the guard dies, even while C code blocks the interpreter."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - only a worker needs it
 

@@ -1,7 +1,7 @@
-"""A value as people read it: currency, percent, compact. The patterns and signs are CLDR's, which Babel has.
+"""Formats values for people: currency, percent, compact. The patterns and symbols are those of CLDR, from Babel.
 
-Babel is imported where a value is shown: on a run of milliseconds its own start is a large part. Of it only the data
-are used. Its `format_*` functions do not group compact numbers, put no space after `KWD` and show `-0`.
+Babel is imported only where a value is formatted, since its import takes long. Only its data are used: its `format_*`
+functions do not group compact numbers, put no space after `KWD` and show `-0`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _NBSP = "\N{NO-BREAK SPACE}"
 
 
 def display(value: Decimal, style: Format) -> str:
-    """The value as `display_value` shows it, rounded half away from zero, e.g. `£126.8B`.
+    """Format a value as `display_value` shows it, rounded half away from zero, such as `£126.8B`.
 
-    `percent` reads a ratio, as everywhere: 0.25 is 25%. A number of hundreds of digits is shown as `1.234560E+412`.
+    With `percent` the value is a ratio: 0.25 is 25%. A number of hundreds of digits is shown as `1.234560E+412`.
     """
-    # The default of 28 digits refuses to round longer numbers.
+    # The default precision of 28 digits cannot round longer numbers.
     with localcontext(prec=1000, rounding=ROUND_HALF_UP):
         return f"{value:.6E}" if value.adjusted() >= _LONGEST else _display(value, style)
 
@@ -66,10 +66,10 @@ def _rounded(value: Decimal, digits: int) -> Decimal:
 
 
 def _in_units(value: Decimal, digits: int, locale: Locale) -> tuple[Decimal, NumberPattern | None]:
-    """The value in what a locale counts such values in (thousands, millions, 万, lakhs…), and the pattern for that."""
+    """The value in the locale's unit for its size (thousands, millions, 万, lakhs…), and the unit's pattern."""
     patterns = locale.compact_decimal_formats["short"]
     for _ in range(2):  # rounding may reach the next unit: 999,999 is 1M
-        least = max((each for each in patterns["other"] if int(each) <= abs(value)), key=int, default="")
+        least = max((power for power in patterns["other"] if int(power) <= abs(value)), key=int, default="")
         pattern = patterns["other"].get(least)
         unit = 10 ** (len(least) - pattern.int_prec[0]) if pattern and pattern.pattern != "0" else 1
         value = _rounded(value / unit, digits) * unit
@@ -80,7 +80,7 @@ def _in_units(value: Decimal, digits: int, locale: Locale) -> tuple[Decimal, Num
 
 
 def _around(pattern: NumberPattern, unit: NumberPattern | None, currency: str, *, negative: bool) -> tuple[str, str]:
-    """What stands before and after the digits: sign, currency and unit, as patterns write them."""
+    """The text before and after the digits: sign, currency and unit, as in the patterns."""
     before, after = pattern.prefix[negative], pattern.suffix[negative]
     if unit:  # CLDR's own patterns for compact currencies have faults, such as "£ elfu1.2" in Swahili
         before = "-" * negative + pattern.prefix[False] + unit.prefix[False]
@@ -98,7 +98,7 @@ def _needs_space(character: str) -> bool:
 
 
 def _number(value: Decimal, least: int, grouping: tuple[int, int], symbols: Mapping[str, str], *, compact: bool) -> str:
-    """The digits of a rounded value, with at least so many decimals. Compact ones are grouped from five digits on."""
+    """The digits of a rounded value, with at least `least` decimals. Compact ones are grouped from five digits on."""
     whole, _, fraction = f"{value:f}".partition(".")
     fraction = fraction[:least] + fraction[least:].rstrip("0")
     size, others = grouping
@@ -110,6 +110,6 @@ def _number(value: Decimal, least: int, grouping: tuple[int, int], symbols: Mapp
 
 
 def _affix(text: str, symbols: Mapping[str, str], currency: str) -> str:
-    """A part of a pattern with the locale's own signs, and without its quotes."""
+    """A part of a pattern with the locale's symbols, and without its quotes."""
     signs = {"-": symbols["minusSign"], "%": symbols["percentSign"], "¤": currency, "''": "'"}
-    return re.sub(r"'[^']*'|[-%¤]", lambda found: signs.get(found[0], found[0].strip("'")), text)
+    return re.sub(r"'[^']*'|[-%¤]", lambda match: signs.get(match[0], match[0].strip("'")), text)

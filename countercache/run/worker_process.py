@@ -1,4 +1,4 @@
-"""A worker process's own frame: its end of the channel, in messages; what nobody foresaw is reported too."""
+"""The main function of a worker process, and its channel of messages; unexpected errors are reported too."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from countercache.worker.protocol import Ended, Report, StartCommand, decode_sta
 
 
 class MessageChannel:
-    """The worker's end of the channel, in messages instead of bytes."""
+    """A channel that sends and receives messages instead of bytes."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.on_stop = channel.on_stop
 
     def receive(self) -> StartCommand:
-        """Wait for the guard's word to start."""
+        """Wait for the command with which the guard starts the work."""
         return decode_start(self._channel.receive())
 
     def send(self, report: Report) -> None:
-        """Report to the guard. Raises `BrokenPipeError` when it is gone."""
+        """Send a report to the guard. Raises `BrokenPipeError` where it is gone."""
         self._channel.send(encode(report))
 
 
 def work(settings: Settings, database: str, channel: Channel) -> None:
-    """What a worker process does. An error that nobody foresaw is reported too: a process that dies says nothing."""
+    """Do the work of a worker process. An unexpected error is reported too, with the place where it happened."""
     messages = MessageChannel(channel)
     try:
         from countercache.worker import tasks  # noqa: PLC0415 - SQLAlchemy is for workers only
 
         tasks.run(messages, settings, database)
     except Exception as error:  # noqa: BLE001
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
         message = f"unexpected {type(error).__name__} at {place}: {redact(str(error))}"
         messages.send(Ended(Failure(Reason.WORKER, message)))

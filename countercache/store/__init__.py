@@ -1,1 +1,1 @@
-"""Everything in Redis: the client and its keys, leases, cells, the event log; the scripts are in `lua/`."""
+"""Everything that is stored in Redis: keys, leases, cells and the event log; the Lua scripts are in `lua/`."""

@@ -1,4 +1,4 @@
-"""A cell, and an attempt at its counter, as Redis has them: hashes and texts to our values."""
+"""Decodes cells, and the attempts at their counters, from the hashes and texts that Redis stores."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from countercache.model.states import MOST_DIGITS, Attempt, Cell, CellId, Coverage, Failure, Reason, digits
-from countercache.store.event_log import short
+from countercache.store.event_log import truncate
 from countercache.store.redis_client import integer, seconds
 
-POINTS = "points"  # the `change_unit` of a change in percentage points; without one it is in percent
+POINTS = "points"  # the `change_unit` of a change in percentage points; without it the change is in percent
 
 
 def decode_cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
-    """A cell from its hash. What is no number (nobody but us should write there) is a failure of the cell; a text that
-    is longer than we write it is cut.
+    """Decode a cell from its hash.
+
+    Another program may have written there: a value that is not a number becomes the cell's failure, and text that is
+    longer than countercache writes it is truncated.
     """
     value = _decimal(fields.get("value"))
     failure = None
     if "reason" in fields:
-        failure = Failure(_reason(fields["reason"]), short(fields.get("error", "")))
+        failure = Failure(_reason(fields["reason"]), truncate(fields.get("error", "")))
     elif value is None:
-        failure = Failure(Reason.REDIS, f"the stored value is no number: {fields.get('value', '')!r:.60}")
+        failure = Failure(Reason.REDIS, f"the stored value is not a number: {fields.get('value', '')!r:.60}")
     return Cell(
         id=id_,
-        label=short(fields.get("label", "")),
+        label=truncate(fields.get("label", "")),
         fence=integer(fields.get("fence")),
         value=value,
-        display=short(fields.get("display", "")),
+        display=truncate(fields.get("display", "")),
         previous=_decimal(fields.get("previous")),
         change=_decimal(fields.get("change")),
         points=fields.get("change_unit") == POINTS,
@@ -35,11 +37,11 @@ def decode_cell(id_: CellId, fields: Mapping[str, str]) -> Cell:
         if "reported" in fields
         else None,
         rejected=integer(fields.get("rejected")),
-        note=short(fields.get("note", "")),
+        note=truncate(fields.get("note", "")),
         computed_at=_moment(fields.get("computed_at")),
         fresh_until=_moment(fields.get("fresh_until")),
         duration=float(_decimal(fields.get("duration")) or 0),
-        run=short(fields.get("run", "")),
+        run=truncate(fields.get("run", "")),
         failure=failure,
         failed_at=_moment(fields.get("failed_at")),
         failures=integer(fields.get("failures")),
@@ -53,7 +55,7 @@ def _moment(text: str | None) -> float | None:
 
 
 def _decimal(text: str | None) -> Decimal | None:
-    """The number that is stored; none where it is no number, or an absurdly long one."""
+    """A stored number; `None` where it is not one, or has more digits than countercache stores."""
     if not text or len(text) > MOST_DIGITS + len("-."):
         return None
     try:
@@ -64,14 +66,14 @@ def _decimal(text: str | None) -> Decimal | None:
 
 
 def decode_attempt(text: str) -> Attempt:
-    """An attempt from its text: the fence, and why it will not end, where that is known."""
+    """Decode an attempt: its fence and, where it is known, why it will not end."""
     record, _, message = text.partition("\n")
     fence, _, reason = record.partition(" ")
-    return Attempt(integer(fence), _reason(reason) if reason else Reason.ABANDONED, short(message))
+    return Attempt(integer(fence), _reason(reason) if reason else Reason.ABANDONED, truncate(message))
 
 
 def _reason(text: str) -> Reason:
-    """A reason as stored; one that this version does not know is Redis's."""
+    """A stored reason; one that this version does not know becomes `Reason.REDIS`."""
     return Reason(text) if text in _REASONS else Reason.REDIS
 
 

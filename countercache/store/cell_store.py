@@ -1,7 +1,7 @@
-"""Cells in Redis: written under a lease, read for everybody.
+"""Cells in Redis: a run writes them under its lease, and anybody reads them.
 
-A run's results go out with `write`, values and failures alike; `read` takes what is needed to tell the state of any
-cell, in two round trips however many there are.
+`write` stores the results of a run, values and failures alike. `read` takes two round trips, however many cells there
+are, for all that is needed to derive their states.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from countercache.model.states import (
 )
 from countercache.settings import Settings
 from countercache.store.cell_record import POINTS, decode_attempt, decode_cell
-from countercache.store.event_log import short
+from countercache.store.event_log import truncate
 from countercache.store.keys import Keys, cell_of, member
 from countercache.store.lease import Lease
 from countercache.store.lock_owner import verdict
@@ -41,25 +41,24 @@ from countercache.store.publishing import Published
 from countercache.store.redis_client import Store, script
 
 _CELLS_A_WRITE = 1000
-_CELLS_A_READ = 250  # in one script: a few ms during which the server serves nobody else
-_OF_FAILURES = ("reason", "error", "failed_at", "failures", "next_attempt")
+_CELLS_A_READ = 250  # in one script: it blocks the server for a few ms
+_FAILURE_FIELDS = ("reason", "error", "failed_at", "failures", "next_attempt")
 
-
-Said = TypeVar("Said")
+T = TypeVar("T")
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A value that differs from the stored one by more than this share of it is held back, with this `advice`."""
+    """The rule for holding values back: more than `share` away from the stored one. `advice` says how to accept one."""
 
     share: Decimal
     advice: str
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """How one cell ended, ready to be stored: what was computed, and for a value its text, freshness and plain keys.
+    """The result for one cell, ready to be stored, with a value's text, freshness and plain keys.
 
-    `fresh_for`: seconds until it is stale; none: never. `outdated`: plain keys that it publishes no more. `definition`:
-    what the configuration says of it, as a digest.
+    `fresh_for` is how many seconds pass until it is stale (`None`: it never is), `outdated` the plain keys that it no
+    longer publishes, `definition` a digest of what the configuration says of the cell.
     """
 
     computed: Computed
@@ -72,21 +71,21 @@ class Publication(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """Which cells were not stored: those that a newer run had written, and those that were held back."""
+    """The cells that were not stored: a newer run had written them, or they were held back."""
 
     refused: tuple[CellId, ...] = ()
     held: Mapping[CellId, Failure] = {}
 
 
 class Vanished(msgspec.Struct, frozen=True):
-    """A stored cell of a group or period that the database no longer has, and the plain keys that only it publishes."""
+    """A stored cell of a group or period that has vanished, with the plain keys that no other cell has."""
 
     cell: CellId
     keys: tuple[str, ...] = ()
 
 
 class Remark(msgspec.Struct, frozen=True):
-    """What somebody should know of a counter that succeeded: `slow`, or values that were `rejected`, in words."""
+    """A remark in the log on a counter that succeeded; `action` is `slow` or `rejected`."""
 
     counter: str
     action: str
@@ -94,10 +93,10 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What Redis had at one moment (`now`, by its clock): the configured cells, and what tells their state.
+    """What Redis had at one moment (`now`, by its clock): the configured cells, and what their states derive from.
 
-    `known` is every cell that is stored, also of counters that are no longer configured. `definition_of` is what
-    the configuration says of a cell now, as a digest. `put_off` are the counters that the circuit breaker leaves alone.
+    `known` is every cell that is stored, also of counters that are no longer configured. `definition_of` gives a digest
+    of what the configuration says of a cell. `put_off` are the counters that the circuit breaker skips.
     """
 
     now: float
@@ -110,20 +109,20 @@ class Snapshot(msgspec.Struct, frozen=True):
     put_off: Mapping[str, Skip]
 
     def labels(self) -> dict[str, dict[CellId, str]]:
-        """The cells that are stored, by counter, with their periods' own names."""
-        found: dict[str, dict[CellId, str]] = {}
+        """The stored cells of each counter, with the labels of their periods."""
+        labels: dict[str, dict[CellId, str]] = {}
         for id_ in self.ids:
             if id_ in self.known:
                 cell = self.cells.get(id_)
-                found.setdefault(id_.counter, {})[id_] = cell.label if cell else id_.period
-        return found
+                labels.setdefault(id_.counter, {})[id_] = cell.label if cell else id_.period
+        return labels
 
     def view(self, cell_id: CellId, name: str, *, by_period: bool = False) -> CellView:
-        """A cell with its state; `name` is what people call its counter, `by_period` as in `CellView`."""
+        """A cell with its state; `name` is its counter's display name, `by_period` as in `CellView`."""
         cell = self.cells.get(cell_id)
-        # A version that recorded no definition may have stored it.
-        known = cell is not None and cell.value is not None and cell.definition
-        redefined = bool(known) and known != self.definition_of(cell_id)
+        # Empty where the cell was stored by a version that recorded none.
+        definition = cell is not None and cell.value is not None and cell.definition
+        redefined = bool(definition) and definition != self.definition_of(cell_id)
         state, failure = derive(cell, cell_id.counter, self.locks, self.attempts, self.now, redefined=redefined)
         age = None if cell is None or cell.computed_at is None else max(0.0, self.now - cell.computed_at)
         skip = self.put_off.get(cell_id.counter) if state is State.ERROR else None
@@ -134,22 +133,22 @@ class Snapshot(msgspec.Struct, frozen=True):
 def write(
     lease: Lease,
     entries: Sequence[Publication],
-    done: Sequence[str] = (),
+    completed: Sequence[str] = (),
     *,
     vanished: Sequence[Vanished] = (),
     remarks: Sequence[Remark] = (),
     backoff: Backoff | None = None,
 ) -> Written:
-    """Stores how cells ended, values and failures, and that the counters `done` have ended with them; the cells that
-    `vanished` are removed.
+    """Store the results of cells, end the attempts of the counters `completed`, and remove the cells that `vanished`.
 
-    A value replaces all that was stored of its cell; a failure stays beside the last value, and with `backoff` puts the
-    next attempt off where it is one of many in a row. `remarks` are for the log. The same entries may be written again
-    after a lost reply. Returns the cells that were left alone because a newer run has written them (one of another
-    lock, when a counter has moved to another database), and those that were held back. One round trip for each 1,000
-    cells.
+    A value replaces all that was stored of its cell. A failure is stored beside the last value, and with `backoff` it
+    delays the next attempt after many failures in a row. `remarks` are for the log. It is safe to write the same
+    entries again after a lost reply. Returns the cells that were not stored: a newer run has written them (under
+    another lock, where a counter has moved to another database), or they were held back. Takes one round trip for each
+    1,000 cells.
 
-    Raises `LockLost` when the lock is no longer ours (nothing of that round trip is stored) and `RedisUnreachable`.
+    Raises `LockLost` where this run no longer has the lock (nothing of that round trip is stored), and
+    `RedisUnreachable`.
     """
     refused: list[CellId] = []
     held: dict[CellId, Failure] = {}
@@ -165,22 +164,22 @@ def write(
             lease.name,
             lease.who,
             msgspec.json.encode(
-                _document(keys, chunk, done if last else (), vanished if last else (), remarks, backoff)
+                _write_document(keys, chunk, completed if last else (), vanished if last else (), remarks, backoff)
             ).decode(),
             keys.keep,
         )
         if answer[0] != "written":
             raise lease.lost(answer[0])
-        lease.tell(answer[2])
+        lease.log_events(answer[2])
         refused += filter(None, map(cell_of, answer[1]))
-        held |= {cell: Failure(Reason.HELD, why) for member_, why, _ in answer[3] if (cell := cell_of(member_))}
+        held |= {cell: Failure(Reason.HELD, message) for member_, message, _ in answer[3] if (cell := cell_of(member_))}
     return Written(tuple(refused), held)
 
 
 def read(store: Store, settings: Settings, counters: Iterable[str] = ()) -> Snapshot:
-    """The configured cells of `counters` (none given: of all) and what tells their state, in two round trips."""
-    with store.wrapped():
-        # A transaction, so that no lock ends between its reading and that of its attempts.
+    """Read the configured cells of `counters`, or of all, and what their states derive from, in two round trips."""
+    with store.translated_errors():
+        # In a transaction, so that no lock ends after its attempts were read and before it is.
         pipe = store.client.pipeline(transaction=True)
         pipe.time()
         pipe.hgetall(store.keys.began)
@@ -210,48 +209,53 @@ def read(store: Store, settings: Settings, counters: Iterable[str] = ()) -> Snap
 
 
 def status(store: Store, settings: Settings, counters: Iterable[str] = ()) -> StatusResult:
-    """The state of the configured cells of `counters` (none given: of all), and every run in flight."""
-    seen = read(store, settings, counters)
+    """Return the states of the configured cells of `counters`, or of all, and the runs in progress."""
+    snapshot = read(store, settings, counters)
     views = (
-        seen.view(id_, settings.counters[id_.counter].name or id_.counter, by_period=by_period(settings, id_))
-        for id_ in seen.ids
+        snapshot.view(id_, settings.counters[id_.counter].name or id_.counter, by_period=by_period(settings, id_))
+        for id_ in snapshot.ids
     )
     runs = (
         RunView(
             lock.name,
             lock.progress,
-            max(0.0, seen.now - lock.acquired),
-            max(0.0, lock.deadline - seen.now),
+            max(0.0, snapshot.now - lock.acquired),
+            max(0.0, lock.deadline - snapshot.now),
             verdict(lock)[0],
         )
-        for lock in seen.locks
-        if lock.lives(seen.now)
+        for lock in snapshot.locks
+        if lock.lives(snapshot.now)
     )
     return StatusResult(settings.namespace, tuple(views), tuple(runs))
 
 
-def _document(
+def _write_document(
     keys: Keys,
     entries: Sequence[Publication],
-    done: Sequence[str],
+    completed: Sequence[str],
     vanished: Sequence[Vanished],
     remarks: Sequence[Remark],
     backoff: Backoff | None,
 ) -> dict[str, Any]:
-    """What the script `write` is given."""
-    real = (entry.computed.cell for entry in entries if entry.computed.cell.period != EACH)
-    replaced = [Vanished(cell) for cell in dict.fromkeys(CellId(cell.counter, cell.group, EACH) for cell in real)]
+    """The argument of the script `write`.
+
+    The cell of the period `EACH` stands for all periods while they are not known; the first real cell replaces it.
+    """
+    cells = (entry.computed.cell for entry in entries if entry.computed.cell.period != EACH)
+    replaced = [Vanished(cell) for cell in dict.fromkeys(CellId(cell.counter, cell.group, EACH) for cell in cells)]
     document = {
         "cells": [
-            _failure(keys, entry, failure) if (failure := entry.computed.failure) else _value(keys, entry)
+            _failure_document(keys, entry, failure)
+            if (failure := entry.computed.failure)
+            else _value_document(keys, entry)
             for entry in entries
         ],
-        "drop": [(keys.cell(each.cell), member(each.cell), each.keys) for each in (*replaced, *vanished)],
-        "done": done,
-        "failed": _told(entries),
+        "drop": [(keys.cell(gone.cell), member(gone.cell), gone.keys) for gone in (*replaced, *vanished)],
+        "done": completed,
+        "failed": _failure_events(entries),
         "remarks": [
-            (*said, counters)
-            for said, counters in _grouped(((each.action, each.message), each.counter) for each in remarks)
+            (*text, counters)
+            for text, counters in _grouped(((remark.action, remark.message), remark.counter) for remark in remarks)
         ],
     }
     if backoff:
@@ -259,59 +263,59 @@ def _document(
     return document
 
 
-def _told(entries: Sequence[Publication]) -> list[tuple[str, str, str, list[str]]]:
-    """What is said of failures in the log: each once with all the counters that it hit, of a counter its first one.
+def _failure_events(entries: Sequence[Publication]) -> list[tuple[str, str, str, list[str]]]:
+    """The events of the first failure of each counter: one event for all counters with the same failure.
 
-    That the run was told to stop is said of the run.
+    A counter whose run was cancelled has none, since the run has an event of its own.
     """
     first: dict[str, Failure] = {}
     for entry in entries:
         if failure := entry.computed.failure:
             first.setdefault(entry.computed.cell.counter, failure)
-    told = _grouped((failure, counter) for counter, failure in first.items() if failure.reason is not Reason.CANCELLED)
+    failures = ((failure, counter) for counter, failure in first.items() if failure.reason is not Reason.CANCELLED)
     return [
-        (*_EVENTS.get(failure.reason, ("counter", "failed")), f"{failure.reason}: {short(failure.text)}", counters)
-        for failure, counters in told
+        (*_EVENTS.get(failure.reason, ("counter", "failed")), f"{failure.reason}: {truncate(failure.text)}", counters)
+        for failure, counters in _grouped(failures)
     ]
 
 
 _EVENTS = {Reason.TIMEOUT: ("timeout", "fired")}
 
 
-def _grouped(pairs: Iterable[tuple[Said, str]]) -> list[tuple[Said, list[str]]]:
-    """What is said, each once, with all the counters of which it is said."""
-    groups: dict[Said, list[str]] = {}
-    for said, counter in pairs:
-        groups.setdefault(said, []).append(counter)
+def _grouped(pairs: Iterable[tuple[T, str]]) -> list[tuple[T, list[str]]]:
+    """Each key once, with all counters that are paired with it."""
+    groups: dict[T, list[str]] = {}
+    for key, counter in pairs:
+        groups.setdefault(key, []).append(counter)
     return list(groups.items())
 
 
-def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
-    found = entry.computed
-    coverage = found.coverage
+def _value_document(keys: Keys, entry: Publication) -> dict[str, Any]:
+    computed = entry.computed
+    coverage = computed.coverage
     fields = {
-        "value": _plain(found.value),
+        "value": _decimal_text(computed.value),
         "display": entry.display,
-        "previous": _plain(found.previous),
-        "change": _plain(found.change),
-        "change_unit": POINTS if found.points and found.change is not None else None,
+        "previous": _decimal_text(computed.previous),
+        "change": _decimal_text(computed.change),
+        "change_unit": POINTS if computed.points and computed.change is not None else None,
         "reported": coverage and str(coverage.reported),
         "entities": coverage and str(coverage.entities),
-        "rejected": str(found.rejected),
-        "label": found.label,
-        "note": short(found.note) or None,
-        "duration": f"{found.duration:.6f}",
+        "rejected": str(computed.rejected),
+        "label": computed.label,
+        "note": truncate(computed.note) or None,
+        "duration": f"{computed.duration:.6f}",
         "definition": entry.definition or None,
     }
     document: dict[str, Any] = {
-        "key": keys.cell(found.cell),
-        "member": member(found.cell),
-        "counter": found.cell.counter,
+        "key": keys.cell(computed.cell),
+        "member": member(computed.cell),
+        "counter": computed.cell.counter,
         "fields": [part for name, text in fields.items() if text is not None for part in (name, text)],
-        "absent": [*_OF_FAILURES, "held", "fresh_until", *(name for name, text in fields.items() if text is None)],
+        "absent": [*_FAILURE_FIELDS, "held", "fresh_until", *(name for name, text in fields.items() if text is None)],
     }
     if entry.hold is not None:
-        value = {"value": fields["value"], "display": entry.display, "label": found.label}
+        value = {"value": fields["value"], "display": entry.display, "label": computed.label}
         document["hold"] = {"share": str(entry.hold.share), "advice": entry.hold.advice} | value
     if entry.fresh_for is not None:
         document["fresh"] = int(entry.fresh_for * 1e6)
@@ -322,45 +326,45 @@ def _value(keys: Keys, entry: Publication) -> dict[str, Any]:
     return document
 
 
-def _failure(keys: Keys, entry: Publication, failure: Failure) -> dict[str, Any]:
-    found = entry.computed
+def _failure_document(keys: Keys, entry: Publication, failure: Failure) -> dict[str, Any]:
+    computed = entry.computed
     return {
-        "key": keys.cell(found.cell),
-        "member": member(found.cell),
-        "counter": found.cell.counter,
-        "label": found.label,
+        "key": keys.cell(computed.cell),
+        "member": member(computed.cell),
+        "counter": computed.cell.counter,
+        "label": computed.label,
         "reason": failure.reason,
-        "error": short(failure.text),
+        "error": truncate(failure.text),
         "counts": failure.reason is not Reason.CANCELLED,
     }
 
 
-def _plain(number: Decimal | None) -> str | None:
-    """A number without an exponent, which every language reads."""
+def _decimal_text(number: Decimal | None) -> str | None:
+    """A number without an exponent, which every language can parse."""
     return None if number is None else format(number, "f")
 
 
 def cells(store: Store, ids: Sequence[CellId]) -> dict[CellId, Cell]:
-    """The cells of `ids` that are stored."""
+    """Read the cells of `ids` that are stored."""
     if not ids:
         return {}
     text = script("cells").text
-    with store.wrapped():
+    with store.translated_errors():
         pipe = store.client.pipeline(transaction=False)
         for position in range(0, len(ids), _CELLS_A_READ):
             chunk = [store.keys.cell(id_) for id_ in ids[position : position + _CELLS_A_READ]]
             pipe.eval(text, len(chunk), *chunk)
         answers = pipe.execute()
-    found = zip(ids, (fields for answer in answers for fields in _hashes(answer)), strict=True)
-    return {id_: decode_cell(id_, fields) for id_, fields in found if fields}
+    hashes = zip(ids, (fields for answer in answers for fields in _hashes(answer)), strict=True)
+    return {id_: decode_cell(id_, fields) for id_, fields in hashes if fields}
 
 
 def _hashes(answer: str) -> Iterator[dict[str, str]]:
-    """The objects of an answer of the script `cells`."""
+    """Decode a reply of the script `cells`."""
     try:
         return iter(_decode(answer))
     except msgspec.DecodeError:
-        # Bytes that are no UTF-8, which the client has turned into `\\xNN`: which JSON does not know.
+        # Bytes that are not UTF-8: the client has escaped them as `\\xNN`, which is not JSON.
         return iter(_decode(re.sub(r"\\(.)", lambda match: match[0] if match[1] != "x" else r"\\x", answer)))
 
 

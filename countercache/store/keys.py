@@ -1,4 +1,4 @@
-"""The names of everything that Redis keeps for a namespace."""
+"""The names of a namespace's keys in Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from countercache.model.states import CellId
 class Keys(msgspec.Struct, frozen=True):
     """The names of all keys of a namespace. They share a hash tag, so that a script may touch several on a cluster.
 
-    `keep` is how many events the log there keeps.
+    `keep` is how many events its log keeps.
     """
 
     namespace: str
@@ -26,7 +26,7 @@ class Keys(msgspec.Struct, frozen=True):
 
     @property
     def fence(self) -> str:
-        """The last fence that was given."""
+        """The last fence that was issued."""
         return self.prefix + "fence"
 
     @property
@@ -36,8 +36,8 @@ class Keys(msgspec.Struct, frozen=True):
 
     @property
     def began(self) -> str:
-        """The hash from counter to the attempt that began and has not ended: `FENCE`, or `FENCE REASON` and a line of
-        text where more is known of why it will not end.
+        """The hash from counter to its attempt that has not ended: `FENCE`, or `FENCE REASON` where it will not end any
+        more, with a message in a second line where there is one.
         """
         return self.prefix + "began"
 
@@ -47,7 +47,7 @@ class Keys(msgspec.Struct, frozen=True):
         return self.prefix + "events"
 
     def cleared(self, id_: str) -> str:
-        """Who cleared the lock of a run; kept for a day, for the run to know."""
+        """Who cleared the lock of a run; kept for a day, so that the run can tell."""
         return f"{self.prefix}cleared:{id_}"
 
     def lock(self, name: str) -> str:
@@ -65,12 +65,12 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 def member(cell: CellId) -> str:
-    """A cell in the index: `COUNTER:GROUP:PERIOD`, with `:` and `%` in a part percent-encoded, so no two are alike."""
+    """A cell in the index: `COUNTER:GROUP:PERIOD`, where `:` and `%` in a part are percent-encoded."""
     return ":".join(_escape(part) for part in (cell.counter, cell.group, cell.period))
 
 
 def cell_of(text: str) -> CellId | None:
-    """The cell that `member` wrote; `None` for what it did not write."""
+    """The cell of a member of the index; `None` where it is not one that `member` wrote."""
     parts = text.split(":")
     return CellId(*map(unquote, parts)) if len(parts) == 3 else None
 

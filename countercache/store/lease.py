@@ -18,19 +18,19 @@ from countercache.store.redis_client import Store
 _LONGEST_RECORD = 300
 
 
-def unheard(event: Event) -> None:
-    """The log of whoever wants none."""
+def ignore_event(event: Event) -> None:
+    """A callback for events that does nothing."""
     del event
 
 
 @dataclass
 class Lease:
-    """A lock that is held: what its holder needs to renew, write under and release it.
+    """A lock that is held, with what its holder needs to renew it, write under it and release it.
 
-    `until` is the moment (`time.monotonic()`) at which the lease ends unless renewed, counted from before the command
-    that granted it was sent: so the holder stops before anybody else can start, whatever Redis says. `deadline` is the
-    lock's own end (seconds since the epoch by the server's clock), which no renewal moves. `length` is in seconds.
-    `log` hears of what the run's commands put into the log.
+    `until` is the moment (`time.monotonic()`) at which the lease ends unless renewed. It counts from before the command
+    that granted it was sent, so that the holder stops before anybody else can start. `deadline` is the lock's own end
+    (seconds since the epoch by the server's clock), which no renewal moves. `length` is in seconds.
+    `log` is called with each event that the scripts of this lease have written to the log.
     """
 
     store: Store
@@ -42,7 +42,7 @@ class Lease:
     fence: int
     deadline: float
     until: float
-    log: Callable[[Event], None] = unheard
+    log: Callable[[Event], None] = ignore_event
 
     @property
     def key(self) -> str:
@@ -50,13 +50,13 @@ class Lease:
         return self.store.keys.lock(self.name)
 
     def alive(self) -> bool:
-        """Whether the lease still runs by this machine's own clock."""
+        """Whether the lease has not ended, by this host's own clock."""
         return time.monotonic() < self.until
 
     def renew(self, progress: Progress) -> None:
-        """Extends the lease and shows `progress` to everybody.
+        """Extend the lease and store `progress` with the lock, for `status` to show.
 
-        Raises `LockLost` when the lock is no longer ours, and `RedisUnreachable`, which leaves the lease as it was.
+        Raises `LockLost` where this run no longer has the lock. `RedisUnreachable` leaves the lease as it was.
         """
         before = time.monotonic()
         answer = self.store.run(
@@ -72,35 +72,35 @@ class Lease:
             raise self.lost(answer[0])
         self.until = lease_end(before, answer[1])
 
-    def mark(self, reason: Reason, message: str = "") -> None:
-        """Records why this run will not end the counters that it has not ended, whoever holds the lock by now.
+    def record_failure(self, reason: Reason, message: str = "") -> None:
+        """Record why this run's open attempts will not end, whoever holds the lock by now.
 
-        It takes so little memory that also a server takes it whose memory is full.
+        It works even on a server whose memory is full.
         """
         keys = (self.store.keys.began, self.store.keys.events)
         counters = counters_text(self.counters)
-        about = (self.id, self.fence, counters, attempt_record(reason, message), self.name, self.who)
-        answer = self.store.run("mark_lost", keys, *about, self.store.keys.keep)
-        self.tell(answer[1])
+        args = (self.id, self.fence, counters, attempt_record(reason, message), self.name, self.who)
+        answer = self.store.run("mark_lost", keys, *args, self.store.keys.keep)
+        self.log_events(answer[1])
 
     def release(self, ending: Event | None = None) -> None:
-        """Gives the lock back, and puts the run's end into the log. A lock that is no longer ours is left alone."""
-        said = event_log.flat(ending) if ending else ()
+        """Release the lock and log the run's end. A lock that this run no longer has is left alone."""
+        fields = event_log.flatten(ending) if ending else ()
         keys = (self.key, self.store.keys.events)
-        answer = self.store.run("release", keys, self.id, self.name, self.who, *said, self.store.keys.keep)
+        answer = self.store.run("release", keys, self.id, self.name, self.who, *fields, self.store.keys.keep)
         self.until = 0.0
-        self.tell(answer[1])
+        self.log_events(answer[1])
 
-    def tell(self, logged: Sequence[event_log.Entry]) -> None:
-        """Hands on the events that a script has written."""
-        for event in event_log.decode(logged):
+    def log_events(self, entries: Sequence[event_log.Entry]) -> None:
+        """Call `log` with the events that a script has written."""
+        for event in event_log.decode(entries):
             self.log(event)
 
-    def lost(self, why: str) -> LockLost:
-        """The error for a refusal, as the scripts word it; the lease has ended."""
+    def lost(self, refusal: str) -> LockLost:
+        """End the lease and return the error for a script's refusal: `cleared`, `taken` or `missing`."""
         self.until = 0.0
-        reason = Reason.CLEARED if why == "cleared" else Reason.LOCK_LOST
-        return LockLost(f"the lock {self.name} {_LOST[why]}; nothing more is stored by this run", reason=reason)
+        reason = Reason.CLEARED if refusal == "cleared" else Reason.LOCK_LOST
+        return LockLost(f"the lock {self.name} {_LOST[refusal]}; nothing more is stored by this run", reason=reason)
 
 
 _LOST = {
@@ -111,15 +111,15 @@ _LOST = {
 
 
 def attempt_record(reason: Reason, message: str = "") -> str:
-    """Why an attempt will not end, as it is kept with its fence."""
+    """Why an attempt will not end, as it is stored after its fence."""
     return f"{reason}\n{message[:_LONGEST_RECORD]}" if message else reason
 
 
 def lease_end(before: float, ttl: int) -> float:
-    """When a lease ends that was granted for `ttl` ms: the server counts in whole ms, so it may be one less."""
+    """When a lease ends that was granted for `ttl` ms, less 1 ms: the server counts in whole ones."""
     return before + (ttl - 1) / 1000
 
 
 def milliseconds(duration: float) -> int:
-    """Seconds as the scripts take them."""
+    """Seconds in the unit of the scripts."""
     return int(duration * 1000)

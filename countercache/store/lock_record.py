@@ -1,4 +1,4 @@
-"""A lock as Redis has it, a hash with a time to live, to and from our values."""
+"""Decodes a lock from what Redis stores: a hash with a time to live."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from countercache.store.redis_client import integer, seconds
 
 
 def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
-    """A lock from its hash and PTTL. What is missing or odd (nobody but us should write there) becomes empty or 0, and
-    what is longer than we write it is cut.
+    """Decode a lock from its hash and PTTL.
+
+    Another program may have written there: what is missing or invalid becomes empty or 0, and text that is longer than
+    countercache writes it is truncated.
     """
     id_, total = fields.get("id", ""), fields.get("total")
     return Lock(
@@ -24,7 +26,7 @@ def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
         id=id_ if re.fullmatch("[A-Za-z0-9-]+", id_) else "",
         fence=integer(fields.get("fence")),
         owner=Owner(
-            **{part: event_log.short(fields.get(part, "")) for part in Owner.__struct_fields__ if part != "pid"},
+            **{part: event_log.truncate(fields.get(part, "")) for part in Owner.__struct_fields__ if part != "pid"},
             pid=integer(fields.get("pid")),
         ),
         counters=_counters(fields.get("counters", "[]")),
@@ -32,19 +34,19 @@ def lock_of(keys: Keys, name: str, fields: Mapping[str, str], ttl: int) -> Lock:
         deadline=seconds(fields.get("deadline")),
         ttl=ttl / 1000 if ttl >= 0 else None,
         progress=Progress(
-            event_log.short(fields.get("phase", "")), integer(fields.get("done")), integer(total) if total else None
+            event_log.truncate(fields.get("phase", "")), integer(fields.get("done")), integer(total) if total else None
         ),
         lease=integer(fields.get("lease")) / 1000 or None,
     )
 
 
 def counters_text(counters: tuple[str, ...]) -> str:
-    """Counters as the scripts take them."""
+    """Counters as the scripts take them, in JSON."""
     return msgspec.json.encode(counters).decode()
 
 
 def _counters(text: str) -> tuple[str, ...]:
     try:
-        return tuple(map(event_log.short, msgspec.json.decode(text, type=tuple[str, ...])))
+        return tuple(map(event_log.truncate, msgspec.json.decode(text, type=tuple[str, ...])))
     except msgspec.MsgspecError:
         return ()

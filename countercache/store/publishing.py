@@ -1,4 +1,4 @@
-"""What the web stack reads: the plain keys of `[publish]`, written in the same script as the cell itself. Pure."""
+"""The published keys: plain keys for the web stack, written in the same script as the cell itself. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from countercache.settings import PublishSettings
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A plain key that a web stack GETs, written together with its cell. `ttl` is in seconds; none: it stays."""
+    """A plain key that a web stack GETs, written together with its cell; `ttl` is in seconds, or `None`."""
 
     key: str
     value: str
@@ -20,10 +20,10 @@ class Published(msgspec.Struct, frozen=True):
 
 
 def published(settings: PublishSettings | None, computed: Computed, display: str, now: float) -> tuple[Published, ...]:
-    """The keys and their values for one cell that has a value.
+    """The keys of a cell that has a value, with what to store there.
 
-    A cell that was asked for as `latest` stands under that word too, so that a web stack has one key that always holds
-    the newest period, beside the one with the period's own label.
+    A cell of the period `latest` has two keys: one with that word, which always holds the newest period, and one with
+    the period's own label.
     """
     if settings is None:
         return ()
@@ -36,12 +36,15 @@ def published(settings: PublishSettings | None, computed: Computed, display: str
 def keys_of(settings: PublishSettings, cell: CellId, label: str) -> tuple[str, ...]:
     """The keys of one cell; `label` is its period's own name."""
     labels = {cell.period, label} if cell.period == LATEST else {cell.period}
-    return tuple(settings.key.format(counter=cell.counter, group=cell.group, period=each) for each in sorted(labels))
+    return tuple(
+        settings.key.format(counter=cell.counter, group=cell.group, period=period) for period in sorted(labels)
+    )
 
 
 class Claims:
-    """Which counters and groups the plain keys belong to: names that come from the database may give two cells one
-    key.
+    """Which counters and groups each plain key belongs to.
+
+    Names that come from the database may give two cells the same key.
     """
 
     def __init__(self, settings: PublishSettings | None, stored: Iterable[CellId]) -> None:
@@ -53,28 +56,31 @@ class Claims:
             self._add(cell, cell.period)
 
     def take(self, counter: str, cells: Sequence[Computed]) -> tuple[Computed, ...]:
-        """A counter has these cells now, and no others. Returns them; those have failed one of whose keys another group
-        or counter has too. Of one group, `latest` and the period that it is share a key rightly.
+        """Replace the cells of a counter, and return them: those whose key another group or counter has too as failed.
+
+        Within a group, `latest` and the period that it stands for may share a key.
         """
         for key in self._keys.pop(counter, ()):
             self._owners[key] = {owner for owner in self._owners[key] if owner[0] != counter}
-        for one in cells:
-            self._add(one.cell, one.label)
-        return tuple(one if one.value is None else self._checked(one) for one in cells)
+        for computed in cells:
+            self._add(computed.cell, computed.label)
+        return tuple(computed if computed.value is None else self._checked(computed) for computed in cells)
 
     def _add(self, cell: CellId, label: str) -> None:
         for key in keys_of(self._settings, cell, label) if self._settings else ():
             self._keys.setdefault(cell.counter, set()).add(key)
             self._owners.setdefault(key, set()).add((cell.counter, cell.group))
 
-    def _checked(self, one: Computed) -> Computed:
-        cell = one.cell
-        for key in keys_of(self._settings, cell, one.label) if self._settings else ():
+    def _checked(self, computed: Computed) -> Computed:
+        cell = computed.cell
+        for key in keys_of(self._settings, cell, computed.label) if self._settings else ():
             if others := self._owners[key] - {(cell.counter, cell.group)}:
                 counter, group = min(others)
                 message = f'its key "{key}" is also that of {counter} ({group}); change "key" in [publish]'
-                return Computed(cell, one.label, duration=one.duration, failure=Failure(Reason.CONFIG, message))
-        return one
+                return Computed(
+                    cell, computed.label, duration=computed.duration, failure=Failure(Reason.CONFIG, message)
+                )
+        return computed
 
 
 def _document(computed: Computed, value: str, display: str, now: float) -> str:

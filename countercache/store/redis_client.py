@@ -1,4 +1,4 @@
-"""The connection to Redis: the client, the scripts, and the driver's errors as ours.
+"""The connection to Redis: opens clients, runs the Lua scripts and translates the driver's errors.
 
 Every command is tried once and for a short time: redis-py's own retries may take a minute, longer than any lease.
 """
@@ -32,7 +32,10 @@ _SCRIPTS = Path(__file__).with_name("lua")
 
 @dataclass(frozen=True)
 class Store:
-    """What Redis keeps for one namespace: the client of its server, and its keys. Closes the client as a context."""
+    """What Redis keeps for one namespace: the client of its server, and the names of its keys.
+
+    As a context manager it closes the client.
+    """
 
     client: redis.Redis
     keys: Keys
@@ -43,31 +46,32 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self.client.close()
 
-    def run(self, name: str, keys: Sequence[str | bytes], *args: str | float) -> Any:  # noqa: ANN401 - what a script returns is its own affair
-        """The result of the script `lua/NAME.lua`: one round trip, two when the server does not know it (yet, or after
-        SCRIPT FLUSH).
+    def run(self, name: str, keys: Sequence[str | bytes], *args: str | float) -> Any:  # noqa: ANN401 - each script has a reply of its own
+        """Run the script `lua/NAME.lua` and return its reply.
+
+        Takes one round trip, or two where the server has not cached the script.
         """
         text, sha = script(name)
-        with self.wrapped():
+        with self.translated_errors():
             try:
                 return self.client.evalsha(sha, len(keys), *keys, *args)
             except redis.exceptions.NoScriptError:
                 return self.client.eval(text, len(keys), *keys, *args)
 
-    def wrapped(self) -> AbstractContextManager[None]:
-        """Turns the driver's errors into ours; see `wrapped`."""
-        return wrapped(self.client)
+    def translated_errors(self) -> AbstractContextManager[None]:
+        """Translate the driver's errors; see the function `translated_errors`."""
+        return translated_errors(self.client)
 
 
 def open_store(settings: Settings, *, timeout: float = 1.0) -> Store:
-    """What Redis keeps for the configured namespace; see `open_redis`."""
+    """Open the store of the configured namespace; see `open_redis`."""
     return Store(open_redis(settings, timeout=timeout), Keys(settings.namespace, settings.events.keep))
 
 
 def open_redis(settings: Settings, *, timeout: float = 1.0) -> redis.Redis:
-    """A client for the configured server (`embedded` is started first); nothing of a remote one is touched yet.
+    """Return a client for the configured server, which does not connect yet; `embedded` is started first.
 
-    `timeout` (seconds) bounds connecting and each answer. Raises `ConfigError` for a URL that cannot be one.
+    `timeout` (seconds) bounds connecting and each reply. Raises `ConfigError` for an invalid URL.
     """
     url = settings.redis.url
     if url == EMBEDDED:
@@ -78,14 +82,14 @@ def open_redis(settings: Settings, *, timeout: float = 1.0) -> redis.Redis:
 
 
 def _pool(url: str, timeout: float) -> redis.ConnectionPool:
-    """The connections to a server: none yet, but what they are to be made of has been looked at."""
+    """A connection pool that has not connected yet, its parameters validated."""
     if not url.startswith(_SCHEMES):
-        raise _no_url(url, f"it begins with none of {', '.join(_SCHEMES)}", _EXAMPLE)
+        raise _invalid_url(url, f"it must begin with {', '.join(_SCHEMES[:-1])} or {_SCHEMES[-1]}", _EXAMPLE)
     if not _is_readable(url):
-        raise _no_url(url, *_UNREADABLE)
-    ours = {
+        raise _invalid_url(url, *_UNREADABLE)
+    options = {
         "protocol": 2,
-        "driver_info": None,  # naming itself would cost the driver two round trips more
+        "driver_info": None,  # sending it would cost two more round trips
         "decode_responses": True,
         "encoding": "utf-8",
         "encoding_errors": "backslashreplace",
@@ -94,12 +98,12 @@ def _pool(url: str, timeout: float) -> redis.ConnectionPool:
         "retry": Retry(NoBackoff(), 0),
     }
     try:
-        # Not `from_url`: there the URL's own parameters go before ours, and may block for longer than a lease.
-        pool = redis.ConnectionPool(**(parse_url(url) | ours))  # type: ignore[no-untyped-call]
-        pool.connection_class(**pool.connection_kwargs)  # connects to nothing; complains of wrong parameters
+        # Not `from_url`: the URL's parameters would override these options, and could block for longer than a lease.
+        pool = redis.ConnectionPool(**(parse_url(url) | options))  # type: ignore[no-untyped-call]
+        pool.connection_class(**pool.connection_kwargs)  # does not connect, but rejects wrong parameters
     except (AttributeError, TypeError, ValueError, redis.RedisError) as error:
-        # Without the driver's error, which --debug would show: it may hold parts of the password.
-        raise _no_url(url, *_wrong_parameter(url, str(error))) from None
+        # Not `from error`, which --debug would show: it may contain parts of the password.
+        raise _invalid_url(url, *_parameter_problem(url, str(error))) from None
     return pool
 
 
@@ -111,36 +115,39 @@ _UNREADABLE = (
 )
 
 
-def _no_url(url: str, problem: str, hint: str) -> ConfigError:
-    return ConfigError(f"[redis] url: {redact_url(url)!r} is no Redis URL: {problem}", hint=hint)
+def _invalid_url(url: str, problem: str, hint: str) -> ConfigError:
+    return ConfigError(f"[redis] url: {redact_url(url)!r} is not a Redis URL: {problem}", hint=hint)
 
 
 def _is_readable(url: str) -> bool:
-    """Whether user and password end where they seem to: behind a `/`, `#` or `?` of the password there is an `@`."""
+    """Whether user and password end where the URL parser says they do.
+
+    A password with a `/`, `#` or `?` that is not encoded leaves an `@` in what the parser takes for the rest.
+    """
     try:
         parts = urlsplit(url)
-        place = parts.port or parts.hostname
-    except ValueError:  # a port that is none, or a bracket
+        host_or_port = parts.port or parts.hostname
+    except ValueError:  # an invalid port, or a bracket
         return False
-    # The path of a unix socket may hold one, and so may the value of a parameter.
-    path = "" if parts.scheme == "unix" and not place else parts.path
+    # The path of a Unix socket may contain an @, and so may the value of a parameter.
+    path = "" if parts.scheme == "unix" and not host_or_port else parts.path
     names = (pair.partition("=")[0] for pair in parts.query.split("&"))
     return "@" not in "".join((path, parts.fragment, *names))
 
 
-def _wrong_parameter(url: str, said: str) -> tuple[str, str]:
-    """What is wrong with a URL's parameters, by what the driver said of them, and the cure."""
+def _parameter_problem(url: str, driver_message: str) -> tuple[str, str]:
+    """The problem with a URL's parameters, as the driver's message tells it, and a hint."""
     if "@" in urlsplit(url).query:
         return _UNREADABLE
-    unknown = re.search(r"unexpected keyword argument '(\w+)'", said)
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", driver_message)
     if unknown is None:
-        return f"its parameters cannot be used: {redact(said)}", "correct or remove what stands behind its ?"
+        return f"its parameters are invalid: {redact(driver_message)}", "correct or remove the parameters after the ?"
     tls = unknown[1].startswith("ssl_") and not url.startswith("rediss://")
-    return f"it has no parameter {unknown[1]}", "write rediss:// for TLS, or remove it" if tls else "remove it"
+    return f"unknown parameter {unknown[1]}", "write rediss:// for TLS, or remove it" if tls else "remove it"
 
 
 def location(client: redis.Redis) -> str:
-    """Where the server is, for people: without user and password."""
+    """The server's address as messages show it: without user and password."""
     options = client.connection_pool.connection_kwargs
     if "path" in options:
         return f"unix:{options['path']}"
@@ -148,7 +155,7 @@ def location(client: redis.Redis) -> str:
 
 
 def redis_cli(client: redis.Redis) -> str:
-    """How the server is called by hand."""
+    """The redis-cli command that connects to the server."""
     options = client.connection_pool.connection_kwargs
     if "path" in options:
         return f"redis-cli -s {shlex.quote(str(options['path']))}"
@@ -157,16 +164,16 @@ def redis_cli(client: redis.Redis) -> str:
 
 
 @contextmanager
-def binary(client: redis.Redis) -> Iterator[redis.Redis]:
-    """A client of the same server, of one connection of its own, that answers in bytes: for keys of anybody's.
+def binary_client(client: redis.Redis) -> Iterator[redis.Redis]:
+    """A client of the same server that returns bytes, for keys of other programs; it has one connection of its own.
 
-    Where the server knows how (from 7.2), what it reads does not count as used.
+    From Redis 7.2 on, what it reads does not count as recently used (CLIENT NO-TOUCH).
     """
     options = client.connection_pool.connection_kwargs | {"decode_responses": False}
     pool = redis.ConnectionPool(client.connection_pool.connection_class, max_connections=1, **options)
     raw = redis.Redis(connection_pool=pool)
     try:
-        with wrapped(client), suppress(redis.ResponseError):
+        with translated_errors(client), suppress(redis.ResponseError):
             raw.client_no_touch("ON")
         yield raw
     finally:
@@ -174,48 +181,48 @@ def binary(client: redis.Redis) -> Iterator[redis.Redis]:
 
 
 @contextmanager
-def wrapped(client: redis.Redis) -> Iterator[None]:
-    """Turns what the driver raises within into `RedisUnreachable` or `RedisError`, with a cure."""
+def translated_errors(client: redis.Redis) -> Iterator[None]:
+    """Translate the driver's errors into `RedisUnreachable` and `RedisError`, each with a hint."""
     try:
         yield
     except (redis.AuthenticationError, redis.exceptions.AuthorizationError) as error:
-        raise _login(client, error) from error
+        raise _authentication_failed(client, error) from error
     except BusyLoadingError as error:
         raise RedisUnreachable(
-            f"Redis at {location(client)} is still loading its data", hint="try again when it has"
+            f"Redis at {location(client)} is still loading its data", hint="try again when it is done"
         ) from error
     except InvalidResponse as error:
         raise RedisError(
-            f"what answers at {location(client)} does not speak Redis: {_line(error)}", hint="check [redis] url"
+            f"the server at {location(client)} is not Redis: {_one_line(error)}", hint="check [redis] url"
         ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise RedisUnreachable(
-            f"Redis at {location(client)} cannot be reached: {_line(error)}",
+            f"Redis at {location(client)} cannot be reached: {_one_line(error)}",
             hint="check [redis] url and that the server runs",
         ) from error
     except redis.RedisError as error:
-        if "unauthenticated" in str(error):  # what a long command is answered where a password is missing
-            raise _login(client, error) from error
+        if "unauthenticated" in str(error):  # the reply to a long command where the password is missing
+            raise _authentication_failed(client, error) from error
         raise RedisError(
-            f"Redis at {location(client)} refuses a command: {_line(error)}", hint=_cure(_line(error), error)
+            f"Redis at {location(client)} refused a command: {_one_line(error)}", hint=_hint(_one_line(error), error)
         ) from error
 
 
-def _login(client: redis.Redis, error: redis.RedisError) -> RedisError:
+def _authentication_failed(client: redis.Redis, error: redis.RedisError) -> RedisError:
     return RedisError(
-        f"Redis at {location(client)} refuses the login: {_line(error)}",
+        f"authentication failed for Redis at {location(client)}: {_one_line(error)}",
         hint="check the user and the password in [redis] url",
     )
 
 
-_CURES = {
+_HINTS = {
     "OOM": "free memory or raise its maxmemory; nothing was changed",
     "READONLY": "it is a replica: name the primary in [redis] url",
-    # What the driver makes of a refused MULTI is the second.
+    # Where MULTI is refused, the driver reports "EXEC without MULTI".
     "NOPERM|has no permissions|EXEC without MULTI": (
-        "give its user the right with ACL SETUSER; `countercache doctor` names all that are missing"
+        "grant it with ACL SETUSER; `countercache doctor` lists all permissions that are missing"
     ),
-    "MISCONF": "it cannot save to disk: look into its log",
+    "MISCONF": "it cannot save to disk: see its log",
     "WRONGTYPE": "another program uses keys of this namespace: choose another `namespace`, or delete them",
     "NOREPLICAS": "it waits for replicas: see its min-replicas-to-write",
     "MASTERDOWN": "it is a replica without its primary: name the primary in [redis] url",
@@ -227,29 +234,29 @@ _CURES = {
 }
 
 
-def _cure(line: str, error: redis.RedisError) -> str:
-    # The driver takes the code off the message of the errors that it knows; within a script the code is in the middle.
-    seen = f"{getattr(error, 'status_code', '')} {line}"
-    return next((cure for code, cure in _CURES.items() if re.search(rf"\b({code})\b", seen)), "")
+def _hint(line: str, error: redis.RedisError) -> str:
+    # The driver removes the code from the messages that it knows; in an error of a script it is in the middle.
+    text = f"{getattr(error, 'status_code', '')} {line}"
+    return next((hint for code, hint in _HINTS.items() if re.search(rf"\b({code})\b", text)), "")
 
 
-def _line(error: Exception) -> str:
-    """The driver's message in one line of bounded length, without the script's own name and secrets."""
+def _one_line(error: Exception) -> str:
+    """The driver's message as one line of bounded length, without secrets and the script's digest."""
     text = redact(" ".join(str(error).split()))
     text = re.sub(r"\s*script:( [0-9a-f]{40},)? on @?user_script:\s?\d+\.?", "", text)
     return (text if len(text) <= 300 else text[:300] + "…") or type(error).__name__
 
 
-def reach(client: redis.Redis) -> None:
-    """Connects, unless there is a connection: so that what fails later is a command, which may have been done."""
+def connect(client: redis.Redis) -> None:
+    """Connect now, unless there is a connection: a later error is then one of a command, which may have been run."""
     pool = client.connection_pool
-    with wrapped(client):
+    with translated_errors(client):
         pool.release(pool.get_connection())
 
 
-def converse(client: redis.Redis) -> None:
-    """Connects and waits for an answer: a server that is stopped still takes connections. An error is an answer."""
-    with wrapped(client), suppress(redis.ResponseError):
+def ping(client: redis.Redis) -> None:
+    """Wait for any reply, be it an error: a server that is stopped (SIGSTOP) still accepts connections."""
+    with translated_errors(client), suppress(redis.ResponseError):
         client.ping()
 
 
@@ -260,23 +267,23 @@ class Script(NamedTuple):
     sha: str
 
 
-# What a script begins with, where that is not what most have in common.
-_BEGINNINGS = {"cells": (), "inspect_foreign": ("digest",), "remove": ("prelude", "digest")}
+# The files that precede a script, where they are not the usual one, `prelude`.
+_PREAMBLES = {"cells": (), "inspect_foreign": ("digest",), "remove": ("prelude", "digest")}
 
 
 @cache
 def script(name: str) -> Script:
-    """The script `lua/NAME.lua`, after what it has in common with others."""
-    parts = (*_BEGINNINGS.get(name, ("prelude",)), name)
+    """The script `lua/NAME.lua`, preceded by the code that it shares with others."""
+    parts = (*_PREAMBLES.get(name, ("prelude",)), name)
     text = "".join((_SCRIPTS / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 def integer(text: str | None) -> int:
-    """A whole number as Redis has it; 0 for what is none (nobody but us should write there, but anybody can)."""
+    """An integer that Redis stores; 0 for anything else, since other programs may have written it."""
     return int(text) if text and re.fullmatch(r"-?[0-9]{1,18}", text) else 0
 
 
 def seconds(microseconds: str | None) -> float:
-    """A moment of the server's clock: seconds since the epoch; 0.0 where there is none."""
+    """A stored time in seconds since the epoch; 0.0 where there is none."""
     return integer(microseconds) / 1e6

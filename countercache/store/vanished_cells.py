@@ -1,4 +1,4 @@
-"""What a run removes: cells of groups and periods that the database lost, and keys of an older `latest`. Pure."""
+"""What a run removes: cells of groups and periods that have vanished, and plain keys of an older `latest`. Pure."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from countercache.store.publishing import keys_of
 def vanished(
     settings: PublishSettings | None, labels: Mapping[CellId, str], cells: Sequence[Computed]
 ) -> tuple[Vanished, ...]:
-    """Of a counter's stored cells those that are not among the ones it has now, with their plain keys.
+    """The stored cells of a counter that are not among `cells`, those that it has now, with their plain keys.
 
     `labels` are the stored cells with their periods' own names.
     """
-    now = {one.cell for one in cells}
+    current = {computed.cell for computed in cells}
     kept = _keys(settings, cells)
-    gone = ((cell, label) for cell, label in labels.items() if cell not in now)
-    return tuple(Vanished(cell, _keys_apart(settings, cell, label, kept)) for cell, label in gone)
+    gone = ((cell, label) for cell, label in labels.items() if cell not in current)
+    return tuple(Vanished(cell, _keys_not_in(settings, cell, label, kept)) for cell, label in gone)
 
 
 def outdated_keys(
     settings: PublishSettings | None, labels: Mapping[CellId, str], cells: Sequence[Computed]
 ) -> dict[CellId, tuple[str, ...]]:
-    """The plain keys that cells of a counter no longer publish, since they are of another period by now."""
+    """The plain keys that cells of a counter no longer publish, because their period has changed."""
     kept = _keys(settings, cells)
-    moved = (one.cell for one in cells if labels.get(one.cell, one.label) != one.label)
-    return {cell: keys for cell in moved if (keys := _keys_apart(settings, cell, labels[cell], kept))}
+    moved = (computed.cell for computed in cells if labels.get(computed.cell, computed.label) != computed.label)
+    return {cell: keys for cell in moved if (keys := _keys_not_in(settings, cell, labels[cell], kept))}
 
 
 def _keys(settings: PublishSettings | None, cells: Iterable[Computed]) -> set[str]:
-    return {key for one in cells for key in keys_of(settings, one.cell, one.label)} if settings else set()
+    return (
+        {key for computed in cells for key in keys_of(settings, computed.cell, computed.label)} if settings else set()
+    )
 
 
-def _keys_apart(settings: PublishSettings | None, cell: CellId, label: str, kept: set[str]) -> tuple[str, ...]:
+def _keys_not_in(settings: PublishSettings | None, cell: CellId, label: str, kept: set[str]) -> tuple[str, ...]:
     return tuple(key for key in keys_of(settings, cell, label) if key not in kept) if settings else ()

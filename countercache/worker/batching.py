@@ -88,15 +88,21 @@ class Batcher:
         listed = self._statements.lists_in_order()
         if isinstance(batch_size, int):
             yield from self._by_entities(batch_size)
-        elif not (listed and self._features.reads_ranges_cheaply) or (self._table.rows or 0) <= QUICK_TOGETHER:
+        elif not listed or (self._table.rows or 0) <= QUICK_TOGETHER:
+            yield Batch((Range(),), 0)
+        elif self._features.shares_scans:
+            yield Batch(self._halves(), 0)
+        elif not self._features.reads_ranges_cheaply:
             yield Batch((Range(),), 0)
         elif self._entity in self._table.leading & self._table.sorted:
             yield from self._by_adaptive_ranges(self._table.rows or 1)
         else:
             # Each part reads the whole table, so that more than two would cost more than they save.
-            half = max(1, (self._entities + 1) // 2)
-            middle = self._end(None, half)
-            yield Batch((Range(),) if middle is None else (Range(None, middle), Range(middle, None)), 0)
+            yield Batch(self._halves(), 0)
+
+    def _halves(self) -> tuple[Range, ...]:
+        middle = self._end(None, max(1, (self._entities + 1) // 2))
+        return (Range(),) if middle is None else (Range(None, middle, scan=True), Range(middle, None, scan=True))
 
     def _by_entities(self, size: int) -> Iterator[Batch]:
         low: Key | None = None

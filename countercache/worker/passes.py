@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,7 +15,8 @@ from countercache.compute.partial_sums import CompleteTotals, EntityStats, Parti
 from countercache.compute.plan import LISTED, Plan, Spec
 from countercache.compute.rejections import Rejection
 from countercache.databases.base import Database, Overflow, Refused, Row
-from countercache.databases.field_values import InexactError, finite, read_example
+from countercache.databases.entity_columns import EntityColumns
+from countercache.databases.field_values import InexactError, read_example
 from countercache.databases.group_masks import unmask, words_of
 from countercache.databases.query_parts import KeyPacking, Part
 from countercache.databases.statements import Statements
@@ -30,6 +32,7 @@ _NO_ROWS = 10**18
 
 
 Found = TypeVar("Found")
+ReadNumber = Callable[[Any], Decimal]
 
 
 class _UnpackableError(Exception):
@@ -173,28 +176,36 @@ class Passes:
 
     def _entities(self, batch: Batch) -> PartialSums:
         specs = self._plan.entity_specs
-        if self._engine.entity_columns is None:
-            return self._entity_rows(specs, batch.parts[0])
         parts = PartialSums()
+        columns = self.statements().entity_columns(specs, self._checked)
+        if columns is None:
+            for part in batch.parts:
+                parts.add(self._entity_rows(specs, part))
+            return parts
         words = words_of(self._plan.groups)
-        query = self.statements().entities(specs, *batch.parts, checked=self._checked)
-        for row in self._database.rows_by_hash(query.sql):
-            for at in query.sums:
-                finite(row[at] or 0)
+        for row in self._entities_by_group(specs, columns, batch):
+            columns.check(row)
             mask = unmask(row[1 : 1 + words])
             if not self._is_listed(mask):
                 continue
             period = self._periods.one(row[0])
-            if row[query.at[""]["present"]]:
+            if row[columns.at[""]["present"]]:
                 parts.present.add(period)
             for spec in specs:
-                numbers = {name: row[at] for name, at in query.at[spec.name].items()}
-                parts.any_rejected |= bool(numbers.get("rejected"))
+                values = {name: row[at] for name, at in columns.at[spec.name].items()}
+                number = partial(columns.number, counter=spec.name)
+                parts.any_rejected |= bool(values.get("rejected"))
                 if spec.complete:
-                    parts.completes[period, spec.name, mask] += _complete_totals(spec, numbers)
+                    parts.completes[period, spec.name, mask] += _complete_totals(spec, values, number)
                 else:
-                    parts.entity_stats[period, spec.name, mask] += _stats(numbers)
+                    parts.entity_stats[period, spec.name, mask] += _stats(values, number)
         return parts
+
+    def _entities_by_group(self, specs: Sequence[Spec], columns: EntityColumns, batch: Batch) -> list[Row]:
+        statements = self.statements()
+        if self._engine.features.reads_parts_together:
+            return self._database.rows_by_hash(statements.entities(specs, columns, *batch.parts))
+        return self._database.side_by_side([statements.entities(specs, columns, part) for part in batch.parts])
 
     def _entity_rows(self, specs: Sequence[Spec], within: Part) -> PartialSums:
         """Compute the formulas here, row by row, for a database that cannot divide exactly."""
@@ -243,23 +254,25 @@ def entity_stats(spec: Spec, sums: dict[str, Totals], entity: Key) -> EntityStat
     return stats + EntityStats(1, value, value, value, 1)
 
 
-def _complete_totals(spec: Spec, numbers: dict[str, Any]) -> CompleteTotals:
+def _complete_totals(spec: Spec, columns: dict[str, Any], number: ReadNumber) -> CompleteTotals:
     """The totals of a complete counter from columns by their names."""
-    if not numbers["complete"]:
+    if not columns["complete"]:
         return CompleteTotals()
-    return CompleteTotals(numbers["complete"], {field: finite(numbers[f"total {field}"]) for field in spec.fields})
+    return CompleteTotals(columns["complete"], {field: number(columns[f"total {field}"]) for field in spec.fields})
 
 
-def _stats(numbers: dict[str, Any]) -> EntityStats:
+def _stats(columns: dict[str, Any], number: ReadNumber) -> EntityStats:
     """Statistics from columns by their names; those that nobody asked for are not there."""
-    low, high = numbers.get("low"), numbers.get("high")
+    total, low, high = (
+        None if columns.get(name) is None else number(columns[name]) for name in ("total", "low", "high")
+    )
     return EntityStats(
-        numbers["count"],
-        Decimal(0) if numbers.get("total") is None else finite(numbers["total"]),
-        None if low is None else finite(low),
-        None if high is None else finite(high),
-        numbers["complete"],
-        numbers.get("rows", numbers["complete"]),
-        numbers.get("lacking", 0),
-        numbers.get("example"),
+        int(columns["count"]),
+        total or Decimal(0),
+        low,
+        high,
+        columns["complete"],
+        columns.get("rows", columns["complete"]),
+        columns.get("lacking", 0),
+        columns.get("example"),
     )

@@ -456,7 +456,7 @@ def test_a_question_can_be_broken_off(command: tuple[str, ...], key: str, code: 
                     terminal.signal(signal.SIGTERM)
                 assert terminal.finish(timeout=20) == code
             name = "SIGINT" if key else "SIGTERM"
-            said = f"countercache: error: ended by {name} before all databases had answered"
+            said = f"countercache: error: interrupted by {name} before all databases had answered"
             assert terminal.lines[-1].removeprefix("^C") == said
             assert len(terminal.lines) == 1 or "--json" in command
             assert "FAILED" not in terminal.text

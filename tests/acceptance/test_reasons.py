@@ -50,7 +50,7 @@ def test_a_memory_that_is_full_in_mid_run_is_the_reason(directory: Path, make_va
     assert (process.returncode, "maxmemory" in err) == (3, True)
     found = errors(directory)
     assert set(found) == {"slow"}
-    assert re.match(r"redis: Redis at .* refuses a command: .*maxmemory", found["slow"])
+    assert re.match(r"redis: Redis at .* refused a command: .*maxmemory", found["slow"])
     assert document("status", "slow", cwd=directory)["counter_states"][0]["value"] == "2000000"
     assert not own.client().exists("countercache:{site}:lock:main")
     own.client().config_set("maxmemory", "0")

@@ -25,7 +25,7 @@ GUARD_POINTS = {
     "go": ("countercache.run.supervisor", "Worker.start"),
     "stop": ("countercache.run.supervisor", "Worker.stop"),
     "read": ("countercache.store.cell_store", "read"),
-    "script": ("countercache.store.redis_client", "run"),
+    "script": ("countercache.store.redis_client", "Store.run"),
 }
 WORKER_POINTS = {
     "work": ("countercache.run.worker_process", "work"),

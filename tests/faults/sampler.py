@@ -17,7 +17,7 @@ import redis
 from countercache.errors import RedisError, RedisUnreachable
 from countercache.model.states import CellId, State
 from countercache.store import cell_store
-from countercache.store.redis_client import wrapped
+from countercache.store.redis_client import translated_errors
 from tests.faults.harness import LEASE, Site
 
 ANSWERS = 2.0
@@ -134,7 +134,7 @@ def wait_for_lock_to_end(site: Site, *, since: float) -> None:
     end = since + LEASE + 0.5
     while True:
         now = time.monotonic()
-        with wrapped(site.redis):
+        with translated_errors(site.redis):
             locks = [name for name in site.databases if site.redis.exists(site.keys.lock(name))]
         if not locks:
             break

@@ -267,7 +267,7 @@ def test_errors_are_raised_as_they_are(settings: countercache.Settings, tmp_path
         countercache.warmup(msgspec.structs.replace(settings, redis=away))
     assert unreachable.value.exit_code == 5
     wrong = msgspec.structs.replace(settings.redis, url="http://user:hidden@nowhere")
-    with pytest.raises(countercache.ConfigError, match="is no Redis URL") as config:
+    with pytest.raises(countercache.ConfigError, match="is not a Redis URL") as config:
         countercache.warmup(msgspec.structs.replace(settings, redis=wrong))
     assert "begins with none of" in config.value.message
     assert config.value.hint.startswith("give one such as")

@@ -65,7 +65,7 @@ def test_a_server_that_is_well(make_valkey: MakeValkey) -> None:
     valkey = make_valkey("--appendonly", "yes")
     found = look(valkey.url)
     assert not wrong(found)
-    assert of(found, "rights").seen.startswith("each of the ")
+    assert of(found, "rights").seen.startswith("all ")
     assert valkey.client().dbsize() == 0
 
 

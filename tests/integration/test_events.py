@@ -13,7 +13,7 @@ from countercache.errors import RedisError, RedisUnreachable
 from countercache.model.states import Computed, Event, Failure, Level, Reason
 from countercache.store import cell_store, event_log
 from countercache.store.cell_store import Publication, Remark
-from countercache.store.event_log import Wanted
+from countercache.store.event_log import EventFilter
 from countercache.store.keys import Keys
 from countercache.store.redis_client import Store
 from tests.integration.redis_side import OWNER, Side, cell, failure, value
@@ -127,7 +127,7 @@ def test_what_is_wanted_of_it(side: Side) -> None:
     record(side, "c", "d", level="warning")
 
     def found(**wanted: object) -> list[str]:
-        result = event_log.find(side.store, Wanted(**wanted))  # type: ignore[arg-type]
+        result = event_log.find(side.store, EventFilter(**wanted))  # type: ignore[arg-type]
         return [each.message for each in result.events]
 
     assert found() == ["a", "b", "c", "d"]
@@ -142,17 +142,17 @@ def test_only_of_late(side: Side) -> None:
     """`since` counts by the server's clock, which stamps the events."""
     record(side, "new")
     side.raw.xadd(Keys("other").events, {"level": "info"})
-    assert [each.message for each in event_log.find(side.store, Wanted(since=60)).events] == ["new"]
+    assert [each.message for each in event_log.find(side.store, EventFilter(since=60)).events] == ["new"]
     end = time.monotonic() + 5
-    while event_log.find(side.store, Wanted(since=0.05)).events:
+    while event_log.find(side.store, EventFilter(since=0.05)).events:
         assert time.monotonic() < end
 
 
 def test_following(side: Side) -> None:
     """The newest few come first, then each as it is written: none twice, none left out, none that is not wanted."""
     record(side, *map(str, range(30)))
-    seen = event_log.follow(side.store, Wanted(level=Level.INFO))
-    assert [next(seen).message for _ in range(event_log.FOLLOWED)] == [str(number) for number in range(20, 30)]
+    seen = event_log.follow(side.store, EventFilter(level=Level.INFO))
+    assert [next(seen).message for _ in range(event_log.FOLLOW_COUNT)] == [str(number) for number in range(20, 30)]
     other = Side(side.url, side.raw)
 
     def write() -> None:
@@ -168,7 +168,7 @@ def test_following(side: Side) -> None:
 
 def test_following_an_empty_log(side: Side) -> None:
     """It waits for the first."""
-    seen = event_log.follow(side.store, Wanted())
+    seen = event_log.follow(side.store, EventFilter())
     other = Side(side.url, side.raw)
     writer = threading.Timer(0.3, lambda: record(other, "first"))
     writer.start()
@@ -183,7 +183,7 @@ def test_following_a_server_that_goes_away_ends(make_valkey: MakeValkey) -> None
         server = make_valkey()
         side = Side(server.url, server.client())
         record(side, "first")
-        seen = event_log.follow(side.store, Wanted())
+        seen = event_log.follow(side.store, EventFilter())
         assert next(seen).message == "first"
         getattr(server, end)()
         began = time.monotonic()

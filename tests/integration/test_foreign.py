@@ -336,7 +336,7 @@ def test_a_lock_of_the_stack_needs_both_words(side: Side, web: stack.Locks) -> N
 
 def test_foreign_locks_are_never_cleared_unnamed(side: Side, web: stack.Locks) -> None:
     """`--foreign --force` alone is refused; a name that is no key's, be it a glob of many, clears nothing."""
-    with pytest.raises(UsageError, match="--foreign clears no lock that is not named"):
+    with pytest.raises(UsageError, match="--foreign clears only locks that are named"):
         clear(side, force=True, foreign=True)
     result = clear(side, "bull:*", "redlock", force=True, foreign=True)
     assert (result.exit_code, result.unknown, result.foreign) == (3, ("bull:*", "redlock"), ())
@@ -408,13 +408,13 @@ def test_a_lock_that_changed_since_it_was_listed_is_left(kind: str, side: Side) 
     fill(side.raw, kind, "holder-1")
     (listed,) = (each.lock for each in clear(side, "x:lock", patterns=("x:*",)).foreign)
     fill(side.raw, kind, "holder-2")
-    result = scan.clear_listed(side.store, listed, insisted=True, by=OWNER)
+    result = scan.clear_listed(side.store, listed, forced=True, by=OWNER)
     assert not result.cleared
     assert "it has changed since it was listed" in result.why
     assert side.raw.exists("x:lock")
     assert not event_log.read(side.store)
     fill(side.raw, kind, "holder-1")
-    assert scan.clear_listed(side.store, listed, insisted=True, by=OWNER).cleared
+    assert scan.clear_listed(side.store, listed, forced=True, by=OWNER).cleared
     assert not side.raw.exists("x:lock")
 
 
@@ -423,7 +423,7 @@ def test_a_lock_of_another_type_by_now_is_left(side: Side) -> None:
     fill(side.raw, "string", "a")
     (listed,) = (each.lock for each in clear(side, "x:lock", patterns=("x:*",)).foreign)
     fill(side.raw, "hash", "a")
-    assert not scan.clear_listed(side.store, listed, insisted=True, by=OWNER).cleared
+    assert not scan.clear_listed(side.store, listed, forced=True, by=OWNER).cleared
 
 
 def test_a_lock_that_ended_since_it_was_listed_is_no_trouble(side: Side) -> None:
@@ -431,7 +431,7 @@ def test_a_lock_that_ended_since_it_was_listed_is_no_trouble(side: Side) -> None
     side.raw.set("a:lock", TOKEN)
     (listed,) = (each.lock for each in clear(side, "a:lock").foreign)
     side.raw.delete("a:lock")
-    result = scan.clear_listed(side.store, listed, insisted=True, by=OWNER)
+    result = scan.clear_listed(side.store, listed, forced=True, by=OWNER)
     assert (result.cleared, result.why) == (True, "it ended by itself meanwhile")
     assert not event_log.read(side.store)
 
@@ -472,7 +472,9 @@ def test_every_clear_is_on_record(side: Side) -> None:
         assert (event.lock, event.by) == (lock, "deploy@web-1")
         assert event.message.endswith("; cleared with: countercache warmup")
     digest = hashlib.sha1(b"32:" + TOKEN).hexdigest()
-    assert f"a lock of redlock; nothing in it tells whether its holder lives; it held {TOKEN.decode()}" in other.message
+    assert (
+        f"a lock of redlock; nothing in it tells whether its holder is alive; it held {TOKEN.decode()}" in other.message
+    )
     assert digest in other.message
 
 

@@ -28,8 +28,10 @@ def put(side: Side, number: str, share: str = "0.5") -> cell_store.Written:
     """Store a value of a counter that may move by so much, as a run does that then ends."""
     entry = value(USERS, number, key="total:users", hold=Hold(Decimal(share), "accept it"))
     lease = side.acquire()
-    written = cell_store.write(lease, [entry], done=["users"])
-    assert cell_store.write(lease, [entry], done=["users"]) == written, "a write whose reply was lost is told the same"
+    written = cell_store.write(lease, [entry], completed=["users"])
+    assert cell_store.write(lease, [entry], completed=["users"]) == written, (
+        "a write whose reply was lost is told the same"
+    )
     lease.release()
     return written
 
@@ -66,7 +68,7 @@ def test_a_value_of_another_period_is_said_to_be_one(side: Side) -> None:
         entry = value(newest, number, hold=Hold(Decimal("0.5"), "accept it"))
         entry = msgspec.structs.replace(entry, computed=msgspec.structs.replace(entry.computed, label=label))
         lease = side.acquire()
-        written = cell_store.write(lease, [entry], done=["debt"])
+        written = cell_store.write(lease, [entry], completed=["debt"])
         lease.release()
     assert written.held[newest].message == "changed by -99.9 %, from £2200 (2021) to £2 (2022); accept it"
 
@@ -109,7 +111,7 @@ def test_what_a_run_has_replaced_is_not_accepted(side: Side) -> None:
     put(side, "10")
     seen = cell_store.read(side.store, side.settings)
     lease = side.acquire()
-    cell_store.write(lease, [failure(USERS)], done=["users"])
+    cell_store.write(lease, [failure(USERS)], completed=["users"])
     fence = seen.cells[USERS].fence
     answer = side.store.run("accept", (side.keys.cell(USERS), side.keys.events), fence, "users", "ann", "", "", 1000)
     assert answer == "changed"

@@ -26,13 +26,13 @@ def side(valkey: Valkey) -> Iterator[Side]:
 
 def test_a_run_whose_lock_has_ended_may_still_say_why(side: Side) -> None:
     """A lock ends at the deadline: that this was the reason is recorded after it, beside the last value."""
-    cell_store.write(side.acquire(), [value(USERS, "5")], done=["users"])
+    cell_store.write(side.acquire(), [value(USERS, "5")], completed=["users"])
     side.expire()
     lease = side.acquire(counters=("users", "debt"))
     side.expire()
     assert (
         cell_store.write(
-            lease, [failure(USERS, "not done in time"), failure(cell("debt"))], done=["users", "debt"]
+            lease, [failure(USERS, "not done in time"), failure(cell("debt"))], completed=["users", "debt"]
         ).refused
         == ()
     )
@@ -49,7 +49,7 @@ def test_a_late_failure_may_be_told_twice(side: Side) -> None:
     lease = side.acquire(counters=("users",))
     side.expire()
     for _ in range(2):
-        assert cell_store.write(lease, [failure(USERS)], done=["users"]).refused == ()
+        assert cell_store.write(lease, [failure(USERS)], completed=["users"]).refused == ()
     assert cell_store.read(side.store, side.settings).cells[USERS].failures == 1
 
 
@@ -58,7 +58,9 @@ def test_a_failure_without_the_lock_does_not_touch_what_others_began(side: Side)
     late = side.acquire(counters=("users", "debt"))
     side.expire()
     side.acquire(counters=("users",))
-    assert cell_store.write(late, [failure(USERS), failure(cell("debt"))], done=["users", "debt"]).refused == (USERS,)
+    assert cell_store.write(late, [failure(USERS), failure(cell("debt"))], completed=["users", "debt"]).refused == (
+        USERS,
+    )
     assert (side.states()[USERS], side.states()[cell("debt")]) == ("calculating", "error")
     locks.clear(side.store, (), force=True, by=OWNER)
     cleared = side.acquire(counters=("users", "debt"))

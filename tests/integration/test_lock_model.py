@@ -208,7 +208,7 @@ class Model(RuleBasedStateMachine):
         before = self.look()
         entry = failure(id_) if fails else value(id_, str(lease.fence))
         try:
-            refused = cell_store.write(lease, [entry], done=[id_.counter] if done else []).refused
+            refused = cell_store.write(lease, [entry], completed=[id_.counter] if done else []).refused
         except LockLost:
             self.unchanged(before)
             return
@@ -235,7 +235,7 @@ class Model(RuleBasedStateMachine):
             self.attempt(run, 60.0, 900.0)
             return
         before = self.look()
-        lease.mark(Reason.LOCK_LOST)
+        lease.record_failure(Reason.LOCK_LOST)
         for counter, attempt in self.look().began.items():
             assert attempt == before.began[counter] or before.began[counter] == str(lease.fence)
 

@@ -308,9 +308,9 @@ def test_a_lost_run_marks_its_own_attempts_only(side: Side) -> None:
     lost = side.acquire(counters=("debt", "users"))
     side.expire()
     newer = side.acquire(counters=("users",))
-    lost.mark(Reason.LOCK_LOST)
+    lost.record_failure(Reason.LOCK_LOST)
     assert side.raw.hgetall(side.keys.began) == {"debt": f"{lost.fence} lock lost", "users": str(newer.fence)}
-    lost.mark(Reason.CANCELLED)
+    lost.record_failure(Reason.CANCELLED)
     assert side.raw.hget(side.keys.began, "debt") == f"{lost.fence} lock lost"
     assert actions(side).count("lost") == 1
 
@@ -425,7 +425,7 @@ def test_the_holder_of_a_cleared_lock_is_told(side: Side) -> None:
     with pytest.raises(LockLost) as caught:
         lease.renew(Progress("adding"))
     assert caught.value.reason is Reason.CLEARED
-    lease.mark(Reason.LOCK_LOST)
+    lease.record_failure(Reason.LOCK_LOST)
     assert side.raw.hget(side.keys.began, "debt") == f"{lease.fence} cleared"
 
 

@@ -55,7 +55,7 @@ def test_a_value_and_all_that_belongs_to_it(side: Side) -> None:
         rejected=2,
     )
     entry = Publication(computed, "£126.8B", fresh_for=60, published=PLAIN)
-    assert cell_store.write(lease, [entry], done=["users"]).refused == ()
+    assert cell_store.write(lease, [entry], completed=["users"]).refused == ()
     found = cell_store.read(side.store, side.settings).cells[USERS]
     assert (found.value, found.previous, found.change) == (computed.value, computed.previous, computed.change)
     assert found.points
@@ -132,9 +132,9 @@ def test_the_same_write_again_changes_nothing(side: Side) -> None:
     """A write whose reply was lost is sent again: accepted, not counted twice, not written twice."""
     lease = side.acquire()
     entries = [value(USERS), failure(cell("debt"))]
-    assert cell_store.write(lease, entries, done=["users"]).refused == ()
+    assert cell_store.write(lease, entries, completed=["users"]).refused == ()
     before = [stored(side), stored(side, cell("debt"))]
-    assert cell_store.write(lease, entries, done=["users"]).refused == ()
+    assert cell_store.write(lease, entries, completed=["users"]).refused == ()
     assert [stored(side), stored(side, cell("debt"))] == before
     assert before[1]["failures"] == "1"
     assert [event.category for event in event_log.read(side.store, 10)].count("counter") == 1
@@ -183,7 +183,7 @@ def test_a_run_without_its_lock_writes_nothing(side: Side, how: str) -> None:
     if how == "taken":
         side.acquire()
     with pytest.raises(LockLost) as caught:
-        cell_store.write(lease, [value(USERS, key="total:users"), failure(cell("debt"))], done=["users"])
+        cell_store.write(lease, [value(USERS, key="total:users"), failure(cell("debt"))], completed=["users"])
     assert caught.value.reason is (Reason.CLEARED if how == "cleared" else Reason.LOCK_LOST)
     assert not lease.alive()
     assert not stored(side)
@@ -222,7 +222,7 @@ def test_the_states_of_a_life(side: Side) -> None:
     assert (side.states()[latest], side.states()[overall]) == ("ready", "error")
     lease = side.acquire(counters=("debt",))
     assert (side.states()[latest], side.states()[overall]) == ("calculating", "calculating")
-    cell_store.write(lease, [value(latest, fresh_for=0.0), failure(overall)], done=["debt"])
+    cell_store.write(lease, [value(latest, fresh_for=0.0), failure(overall)], completed=["debt"])
     assert (side.states()[latest], side.states()[overall]) == ("stale", "error")
     lease.release()
     assert (side.states()[latest], side.states()[overall]) == ("stale", "error")
@@ -243,7 +243,7 @@ def test_a_run_that_did_not_end_shows_why(side: Side, end: str, reason: Reason) 
     else:
         side.expire()
         if end == "lost":
-            lease.mark(Reason.LOCK_LOST)
+            lease.record_failure(Reason.LOCK_LOST)
     view = next(v for v in cell_store.status(side.store, side.settings, ["users"]).cells)
     assert (view.state, view.failure and view.failure.reason) == ("error", reason)
     assert view.cell is not None
@@ -255,10 +255,10 @@ def test_a_later_attempt_overtakes_an_older_record(side: Side) -> None:
     """The record of an abandoned attempt goes when a newer run has ended the counter, not when an older one has."""
     old = side.acquire("main", counters=("users",))
     new = side.acquire("archive", counters=("users",))
-    cell_store.write(old, [value(USERS)], done=["users"])
+    cell_store.write(old, [value(USERS)], completed=["users"])
     assert side.raw.hget(side.keys.began, "users") == str(new.fence)
     assert side.states()[USERS] == "error"  # `archive` is no database of these settings, so its lease is not seen
-    cell_store.write(new, [value(USERS)], done=["users"])
+    cell_store.write(new, [value(USERS)], completed=["users"])
     assert not side.raw.exists(side.keys.began)
     assert side.states()[USERS] == "ready"
 
@@ -266,11 +266,11 @@ def test_a_later_attempt_overtakes_an_older_record(side: Side) -> None:
 def test_real_periods_replace_the_placeholder(side: Side) -> None:
     """A counter over each period shows one cell while none is known, and then its own, in order."""
     placeholder = cell("each", "each")
-    cell_store.write(side.acquire(), [failure(placeholder)], done=["each"])
+    cell_store.write(side.acquire(), [failure(placeholder)], completed=["each"])
     assert [id_ for id_ in side.states() if id_.counter == "each"] == [placeholder]
     side.expire()
     lease = side.acquire()
-    cell_store.write(lease, [value(cell("each", label)) for label in ("2019/20", "2018/19")], done=["each"])
+    cell_store.write(lease, [value(cell("each", label)) for label in ("2019/20", "2018/19")], completed=["each"])
     assert [id_.period for id_ in side.states() if id_.counter == "each"] == ["2018/19", "2019/20"]
     assert not stored(side, placeholder)
     assert not side.raw.sismember(side.keys.index, member(placeholder))
@@ -370,13 +370,13 @@ def test_odd_data_is_an_error_of_its_cell(side: Side) -> None:
     odd = views[USERS]
     assert odd.state == "error"
     assert odd.failure is not None
-    assert "no number" in odd.failure.text
+    assert "not a number" in odd.failure.text
     assert odd.cell is not None
     assert odd.cell.display == '\\xfe"\\'
     assert views[cell("debt")].failure == Failure(Reason.REDIS, "€")
     assert views[cell("debt", "latest")].state == "ready"
     side.expire()
-    cell_store.write(side.acquire(), [value(USERS)], done=["debt", "each", "users"])
+    cell_store.write(side.acquire(), [value(USERS)], completed=["debt", "each", "users"])
     assert side.states()[USERS] == "ready"
 
 
@@ -387,7 +387,7 @@ def test_an_absurd_number_is_none(side: Side, number: str) -> None:
     side.raw.hset(side.keys.cell(USERS), mapping={"value": number, "previous": number, "change": number})
     view = cell_store.read(side.store, side.settings).view(USERS, "Users")
     assert view.failure is not None
-    assert "no number" in view.failure.text
+    assert "not a number" in view.failure.text
     assert view.cell is not None
     assert (view.cell.value, view.cell.previous, view.cell.change) == (None, None, None)
 
@@ -418,7 +418,7 @@ def test_a_thousand_cells_a_round_trip(side: Side) -> None:
     lease = side.acquire()
     cell_store.write(lease, [value(USERS)])
     side.raw.config_resetstat()
-    cell_store.write(lease, [value(cell("each", f"{n:04}"), str(n)) for n in range(2500)], done=["each"])
+    cell_store.write(lease, [value(cell("each", f"{n:04}"), str(n)) for n in range(2500)], completed=["each"])
     assert commands(side)["evalsha"] == 3
     found = cell_store.read(side.store, side.settings, ["each"])
     assert [found.cells[id_].value for id_ in found.ids] == list(range(2500))
@@ -434,7 +434,7 @@ def test_ten_thousand_cells_are_read_at_once(side: Side) -> None:
     cell_store.write(
         lease,
         [Publication(each, "£126.8B", fresh_for=900.0, definition="0123456789abcdef") for each in changed],
-        done=["each"],
+        completed=["each"],
     )
     times = []
     tracer = sys.gettrace()

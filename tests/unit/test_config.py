@@ -339,7 +339,7 @@ def test_a_directory_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("XDG_CONFIG_DIRS", str(closed))
         assert "no configuration: looked for" in message(closed, None)
         with pytest.raises(
-            ConfigError, match=r"x\.toml cannot be read: Permission denied; check its rights$"
+            ConfigError, match=r"x\.toml cannot be read: Permission denied; check its permissions$"
         ) as caught:
             load(closed.parent, None, path=closed / "x.toml")
         assert caught.value.exit_code == 2

@@ -9,7 +9,7 @@ import pytest
 from countercache.model.states import Event, Level
 from countercache.render import log
 from countercache.store import event_log
-from countercache.store.event_log import Wanted
+from countercache.store.event_log import EventFilter
 from tests.samples import EVENTS, HOSTILE, NOW, unescaped
 
 EVENT = Event(
@@ -20,33 +20,40 @@ EVENT = Event(
 @pytest.mark.parametrize(
     ("wanted", "taken"),
     [
-        (Wanted(), True),
-        (Wanted(level=Level.WARNING), True),
-        (Wanted(level=Level.ERROR), False),
-        (Wanted(categories=("run", "lock")), True),
-        (Wanted(categories=("run",)), False),
-        (Wanted(counter="b"), True),
-        (Wanted(counter="ab"), False),
-        (Wanted(run="5a1d"), True),
-        (Wanted(run="1d9f"), False),
-        (Wanted(level=Level.WARNING, categories=("lock",), counter="a", run="5a1d9f2e8f5c4c5e"), True),
+        (EventFilter(), True),
+        (EventFilter(level=Level.WARNING), True),
+        (EventFilter(level=Level.ERROR), False),
+        (EventFilter(categories=("run", "lock")), True),
+        (EventFilter(categories=("run",)), False),
+        (EventFilter(counter="b"), True),
+        (EventFilter(counter="ab"), False),
+        (EventFilter(run="5a1d"), True),
+        (EventFilter(run="1d9f"), False),
+        (EventFilter(level=Level.WARNING, categories=("lock",), counter="a", run="5a1d9f2e8f5c4c5e"), True),
     ],
 )
-def test_which_are_wanted(wanted: Wanted, taken: bool) -> None:
+def test_which_are_wanted(wanted: EventFilter, taken: bool) -> None:
     """All filters together; a level means it and above, a run may be cut short, a counter may be one of several."""
-    assert wanted.takes(EVENT) is taken
+    assert wanted.matches(EVENT) is taken
 
 
 def test_a_level_that_nobody_knows_is_never_hidden() -> None:
     """A later version may have graver ones."""
-    assert Wanted(level=Level.ERROR).takes(EVENTS.events[-1])
+    assert EventFilter(level=Level.ERROR).matches(EVENTS.events[-1])
 
 
 def test_an_event_is_stored_without_what_does_not_apply() -> None:
     """The three words come first, empty texts are left out, several counters are lines, a long message is cut."""
-    assert event_log.flat(Event("info", "run", "started")) == ("level", "info", "category", "run", "action", "started")
-    assert dict(zip(event_log.flat(EVENT)[::2], event_log.flat(EVENT)[1::2], strict=True))["counter"] == "a\nb"
-    assert len(event_log.flat(Event("info", "run", "x", "y" * 10_000))[7]) < 2100
+    assert event_log.flatten(Event("info", "run", "started")) == (
+        "level",
+        "info",
+        "category",
+        "run",
+        "action",
+        "started",
+    )
+    assert dict(zip(event_log.flatten(EVENT)[::2], event_log.flatten(EVENT)[1::2], strict=True))["counter"] == "a\nb"
+    assert len(event_log.flatten(Event("info", "run", "x", "y" * 10_000))[7]) < 2100
 
 
 def test_a_line_for_people() -> None:

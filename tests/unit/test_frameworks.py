@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from countercache.foreign_locks.frameworks import CONFIGURED, FRAMEWORKS, LONGEST, Found, KeyFilter, Sample
+from countercache.foreign_locks.frameworks import CONFIGURED, FRAMEWORKS, LONGEST, KeyFilter, Recognised, Sample
 
 NOW = 1_772_366_400.0  # 2026-03-01
 MADE = NOW - 180
@@ -151,7 +151,7 @@ def test_a_token_tells_when_it_was_made() -> None:
     assert found.framework == "redis-py"
     assert found.taken == pytest.approx(MADE, abs=0.001)
     for made in (NOW + 2 * 86400, NOW - 500 * 86400):
-        assert key_filter.recognise(text(b"a:lock", token(made))) == Found("redlock")
+        assert key_filter.recognise(text(b"a:lock", token(made))) == Recognised("redlock")
     for sample in (text(b"redbeat::lock", token(0)), text(b"unacked_mutex", token(0))):
         found = key_filter.recognise(sample)
         assert found
@@ -171,7 +171,7 @@ def test_sidekiq_tells_since_when_a_digest_is_locked(told: tuple[bytes, ...], ta
     """The oldest job's time, as JSON or as a number; what is none of it tells nothing and breaks nothing."""
     parts = [part for number, value in enumerate(told) for part in (b"%d" % number, value)]
     found = KeyFilter().recognise(items(b"uniquejobs:" + HEX + b":LOCKED", *parts))
-    assert found == Found("sidekiq-unique-jobs", taken)
+    assert found == Recognised("sidekiq-unique-jobs", taken)
 
 
 def test_a_pattern_makes_any_key_a_lock() -> None:

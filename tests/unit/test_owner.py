@@ -65,7 +65,7 @@ def test_another_process_of_the_same_number_is_not_the_holder(child: subprocess.
     owner = msgspec.structs.replace(owner_of(child.pid), pid_start="1")
     found, why = judge(owner)
     assert found is Verdict.DEAD
-    assert "another one by now" in why
+    assert "that of another process" in why
 
 
 @pytest.mark.parametrize(

@@ -204,15 +204,17 @@ def entities(engine: str) -> Iterator[tuple[str, str]]:
             written = statements(engine, of, *names, guarded=guarded)
             made = plan(of, *names)
             called = f"entities_{name}{'_guarded' if guarded else ''}"
-            if engine == "postgresql":
-                yield called, written.entities(made.entity_specs).sql
-                yield f"{called}_range", written.entities(made.entity_specs, Range(3, 8), Range(8, None)).sql
+            columns = written.entity_columns(made.entity_specs)
+            if columns:
+                yield called, written.entities(made.entity_specs, columns)
+                yield f"{called}_range", written.entities(made.entity_specs, columns, Range(3, 8), Range(8, None))
             else:
                 yield called, written.entity_rows(made.fields, Range())
-                yield f"{called}_range", written.entity_rows(made.fields, Range(3, 8))
+                yield f"{called}_range", written.entity_rows(made.fields, Range(3, 8, scan=True))
     written = statements(engine, long(engine), "one")
-    if engine == "postgresql":
-        yield "entities_flat", written.entities(plan(long(engine), "one").entity_specs, checked=["debt"]).sql
+    specs = plan(long(engine), "one").entity_specs
+    if columns := written.entity_columns(specs, ["debt"]):
+        yield "entities_flat", written.entities(specs, columns)
     yield "boundary", written.boundary(None, 1000)
     yield "boundary_next", written.boundary("x'y", 1000)
     yield "boundary_unlisted", statements(engine, long(engine, listed=False), "one").boundary(4, 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from countercache.databases.engine import Engine
 from countercache.databases.features import BlockScan, Features
 from countercache.databases.postgresql.dialect import DIALECT
-from countercache.databases.postgresql.entity_columns import entity_columns
+from countercache.databases.postgresql.entity_columns import PostgresEntityColumns
 from countercache.databases.postgresql.field_values import PostgresFieldValues
 from countercache.databases.postgresql.group_masks import PostgresMasks
 
@@ -19,5 +19,5 @@ ENGINE = Engine(
     ),
     field_values=PostgresFieldValues,
     masks=PostgresMasks,
-    entity_columns=entity_columns,
+    entity_columns=PostgresEntityColumns,
 )

@@ -2,74 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
 
 from countercache.compute.formula import PLACES, Chain, Name, Negate, Node, Number
 from countercache.compute.plan import Spec
-from countercache.databases.query_parts import EntityColumns
-from countercache.settings import Aggregate
+from countercache.databases.entity_columns import EntityColumns, count_where, divisors
+from countercache.databases.field_values import finite
 
 DIVISION_SCALE = 100
 """Places to which PostgreSQL divides before the quotient is rounded to `PLACES`. Rounding twice gives the same as
 rounding once, unless the divisor has more than 69 digits and the quotient lies that near to a tie."""
 
 
-def entity_columns(specs: Sequence[Spec], fields: Sequence[str], first: int, guarded: bool) -> EntityColumns:
-    """The columns of all counters, the first at this place of a row."""
-    columns = EntityColumns(first)
-    columns.at = {spec.name: _of_spec(spec, fields, columns, guarded=guarded) for spec in specs}
-    rejected = [f"p.x{i} > 0" for i in range(len(fields)) if guarded]
-    columns.at[""] = {"present": columns.add(f"bool_or({' OR '.join([_any(range(len(fields))), *rejected])})")}
-    return columns
+class PostgresEntityColumns(EntityColumns):
+    """The columns, whose results are of type numeric."""
 
+    def number(self, value: Any, counter: str) -> Decimal:  # noqa: ANN401, ARG002
+        """As `EntityColumns.number` says."""
+        return finite(value)
 
-def _of_spec(spec: Spec, fields: Sequence[str], columns: EntityColumns, *, guarded: bool) -> dict[str, int]:
-    """The columns that one counter needs, and where they are."""
+    def results(self, function: str, spec: Spec, complete: str) -> str:
+        """As `EntityColumns.results` says; without a field that may be missing the formula is NULL of itself."""
+        only = f" FILTER (WHERE {complete})" if spec.optional else ""
+        return f"{function}({_formula(spec.node, self.operand)}){only}"
 
-    def operand(name: Name) -> str:
-        column_ = f"p.c{fields.index(name.name)}"
-        return f"coalesce({column_}, 0)" if name.zero else column_
+    def count(self, spec: Spec, complete: str) -> str:
+        """As `EntityColumns.count` says."""
+        return count_where(complete, *(f"{_formula(node, self.operand)} <> 0" for node in divisors(spec.node)))
 
-    def lacks(wanted: Iterable[str]) -> str:
-        return " OR ".join(f"p.c{fields.index(field)} IS NULL" for field in wanted)
+    def rejected(self, places: Sequence[int]) -> str:
+        """As `EntityColumns.rejected` says."""
+        return f"sum({' + '.join(f'p.x{i}' for i in places)})::bigint"
 
-    places = [fields.index(field) for field in spec.fields]
-    required = [field for field in spec.fields if field not in spec.optional]
-    # Without any of its fields an entity is as one without rows, of which the counter's rule says what to do.
-    complete = _every(map(fields.index, required)) if required else f"({_any(places)})"
-    at = {"complete": _count(columns, complete)}
-    if spec.complete:
-        for i in places:
-            at[f"total {fields[i]}"] = columns.add(f"sum(p.c{i}) FILTER (WHERE {complete})")
-    else:
-        at |= _aggregated(spec, complete, operand, columns)
-        if spec.optional == frozenset(spec.fields) or spec.strict:
-            at["rows"] = _count(columns, _any(places))
-    if guarded:
-        at["rejected"] = columns.add(f"sum({' + '.join(f'p.x{i}' for i in places)})::bigint")
-    if spec.strict:
-        lacking = f"({_any(places)}) AND ({lacks(sorted(spec.strict))})"
-        at["lacking"] = _count(columns, lacking)
-        at["example"] = columns.add(f"min(p.entity::text) FILTER (WHERE {lacking})")
-    return at
+    def any_true(self, condition: str) -> str:
+        """Whether any row meets a condition."""
+        return f"bool_or({condition})"
 
-
-def _aggregated(spec: Spec, complete: str, operand: Callable[[Name], str], columns: EntityColumns) -> dict[str, int]:
-    """The columns for the results of a counter over entities."""
-    value = _formula(spec.node, operand)
-    only = f" FILTER (WHERE {complete})" if spec.optional else ""
-    nonzero = [f"{divisor} <> 0" for divisor in _divisors(spec.node, operand)]
-    at = {"count": _count(columns, " AND ".join([f"({complete})", *nonzero]) if nonzero else complete)}
-    match spec.aggregate:
-        case Aggregate.SUM | Aggregate.AVG:
-            at["total"] = columns.add(f"sum({value}){only}")
-        case Aggregate.MIN:
-            at["low"] = columns.add(f"min({value}){only}")
-        case Aggregate.MAX:
-            at["high"] = columns.add(f"max({value}){only}")
-        case Aggregate.COUNT:
-            pass
-    return at
+    def entity(self) -> str:
+        """The key of the entity as text, as which keys are read."""
+        return "p.entity::text"
 
 
 def _formula(node: Node, column: Callable[[Name], str]) -> str:
@@ -90,29 +63,3 @@ def _formula(node: Node, column: Callable[[Name], str]) -> str:
                 else:
                     text = f"({text} {sign} {right})"
             return text
-
-
-def _divisors(node: Node, column: Callable[[Name], str]) -> Iterator[str]:
-    """Everything that a formula divides by."""
-    match node:
-        case Negate(operand):
-            yield from _divisors(operand, column)
-        case Chain(first, rest):
-            yield from _divisors(first, column)
-            for sign, operand in rest:
-                yield from _divisors(operand, column)
-                if sign == "/":
-                    yield _formula(operand, column)
-
-
-def _count(columns: EntityColumns, condition: str) -> int:
-    """The position of a column that counts the rows that meet a condition."""
-    return columns.add(f"count(*) FILTER (WHERE {condition})")
-
-
-def _any(places: Iterable[int]) -> str:
-    return " OR ".join(f"p.c{i} IS NOT NULL" for i in places)
-
-
-def _every(places: Iterable[int]) -> str:
-    return " AND ".join(f"p.c{i} IS NOT NULL" for i in places)

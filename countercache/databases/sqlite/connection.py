@@ -28,6 +28,7 @@ from countercache.compute.formula import EXACT
 from countercache.databases.base import Database, Overflow, Refused, Row, Target, describe_number
 from countercache.databases.sqlite.catalog import SQLiteCatalog
 from countercache.databases.sqlite.engine import ENGINE
+from countercache.databases.sqlite.formulas import FORMULA_AGGREGATES
 from countercache.errors import ConfigError, DatabaseError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
 from countercache.settings import DatabaseSettings, Numbers
@@ -131,6 +132,8 @@ class SQLite(Database):
             connection = sqlite3.connect(uri, uri=True, timeout=busy, isolation_level=None, check_same_thread=False)
             connection.set_progress_handler(lambda: time.monotonic() >= self._stop_at, _TICK)
             connection.create_aggregate("countercache_sum", 2, _Sum)  # type: ignore[arg-type]
+            for name, aggregate in FORMULA_AGGREGATES.items():
+                connection.create_aggregate(name, -1, aggregate)  # type: ignore[arg-type]
             connection.create_function("countercache_is_number", 2, _is_number, deterministic=True)
         return connection
 

@@ -37,6 +37,10 @@ class SQLiteDialect(Dialect):
         """Rows `low` < rowid <= `high`."""
         return [f"f.rowid {sign} {row}" for sign, row in ((">", low), ("<=", high)) if row is not None]
 
+    def without_index(self, reference: str) -> str:
+        """SQLite uses no index for a column behind a plus (its documentation, "Disqualifying WHERE Clause Terms")."""
+        return f"+{reference}"
+
     def block_boundary(self, table: FromClause, low: int | None, size: int) -> str:
         """The last of the next `size` rowids after `low`."""
         rowid: ColumnElement[Any] = sa.literal_column("rowid")

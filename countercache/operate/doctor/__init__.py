@@ -1,6 +1,6 @@
-"""`countercache doctor`: everything that can be wrong, looked at; nothing is changed.
+"""`countercache doctor`: examines everything that can be wrong, and changes nothing.
 
-`host` looks at the configuration and at what cron has, `redis_server` at Redis, `stored_data` at locks, cells and plain
-keys, `worker.diagnosis` (in a worker process, as any work on a database) at the databases. What cannot be looked at is
-said so, and never keeps the rest from being looked at.
+`host` examines the configuration and the environment that cron has, `schedule` whether runs come often enough,
+`redis_server` the server, `stored_data` locks, cells and plain keys, and `worker.diagnosis` the databases, in worker
+processes. What cannot be examined is a finding too, and the rest is examined all the same.
 """

@@ -1,4 +1,4 @@
-"""The whole examination: each part in its turn, those in the databases while Redis is looked at."""
+"""The whole examination: the databases are examined in parallel with Redis."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from countercache.settings import Settings
 from countercache.worker.protocol import DOCTOR, Diagnosed, Ended, Report
 
 TIMEOUT = 30.0
-"""Seconds that the databases have to answer."""
+"""Seconds in which the databases must answer."""
 
 
 def examine(
     load: Callable[[], Settings], commands: Commands = NO_OPTIONS, environ: Mapping[str, str] = os.environ
 ) -> DoctorResult:
-    """Look at everything. `load` gives the settings, or raises what is wrong with them; `commands` says how cures are
-    typed.
-    """
+    """Examine everything. `load` returns the settings or raises `ConfigError`; `commands` writes what to type."""
     try:
         settings = load()
     except ConfigError as error:
         return DoctorResult((host.invalid(error),))
-    found = [*host.configuration(settings), *host.cron(settings, environ)]
+    on_host = [*host.configuration(settings), *host.cron(settings, environ)]
     scheduled: list[Finding] = []
     in_redis: list[Finding] = []
 
     def meanwhile() -> None:
-        # Not before: the workers are forked without redis-py.
+        # Imported here, after the workers were forked, which do not need redis-py.
         from countercache.operate.doctor import redis_server, schedule, stored_data  # noqa: PLC0415
         from countercache.store import cell_store  # noqa: PLC0415
 
-        store, seen = redis_server.examine(settings, commands)
-        in_redis.extend(seen)
+        store, findings = redis_server.examine(settings, commands)
+        in_redis.extend(findings)
         if store is not None:
             in_redis.extend(stored_data.examine(store, settings, commands))
-            with suppress(RedisError):  # which has been said
+            with suppress(RedisError):  # which is among the findings already
                 scheduled.extend(schedule.examine(cell_store.read(store, settings), settings, environ))
 
-    heard = ask(settings, every_database(settings), DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
-    databases = [finding for name, reports in heard.items() for finding in _database(name, reports, commands)]
-    return DoctorResult((*found, *scheduled, *in_redis, *databases))
+    reports_by_database = ask(settings, every_database(settings), DOCTOR, TIMEOUT, settings.agent.batch_size, meanwhile)
+    databases = [
+        finding for name, reports in reports_by_database.items() for finding in _database(name, reports, commands)
+    ]
+    return DoctorResult((*on_host, *scheduled, *in_redis, *databases))
 
 
 def _database(name: str, reports: list[Report], commands: Commands) -> list[Finding]:
-    """What a worker said, and how it ended where that was not well."""
+    """The findings of a worker, and one more where it failed."""
     check = commands.to_type("config check")
-    found = [
+    findings = [
         structs.replace(finding, cure=check) if finding.health is Health.WRONG and not finding.cure else finding
         for report in reports
         if isinstance(report, Diagnosed)
@@ -64,5 +64,5 @@ def _database(name: str, reports: list[Report], commands: Commands) -> list[Find
     for report in reports:
         if isinstance(report, Ended) and report.failure:
             failure = report.failure
-            found.append(Finding(f"database {name}", "server", Health.WRONG, failure.message, why, failure.hint))
-    return found
+            findings.append(Finding(f"database {name}", "server", Health.WRONG, failure.message, why, failure.hint))
+    return findings

@@ -1,4 +1,4 @@
-"""What can be wrong on this host: the configuration, and what cron has that a login has not."""
+"""Examines this host: the configuration, and the environment that cron gives a command."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ CONFIGURATION, CRON = "configuration", "cron"
 
 
 def invalid(error: ConfigError) -> Finding:
-    """The configuration cannot be used."""
-    why = "without it nothing can be computed, and nothing else can be looked at"
+    """The finding where the configuration is invalid."""
+    why = "without it nothing can be computed, and nothing else can be examined"
     return Finding(CONFIGURATION, "file", Health.WRONG, error.message, why, error.hint)
 
 
 def configuration(settings: Settings) -> Iterator[Finding]:
-    """The configuration was found, and is valid."""
-    where = str(settings.path or "the environment alone")
+    """The findings where the configuration is valid."""
+    path = str(settings.path or "the environment alone")
     parts = (
         (len(settings.counters), "counter"),
         (len(settings.sources), "source"),
         (len(settings.databases), "database"),
     )
-    what = ", ".join(count(amount, noun) for amount, noun in parts)
-    yield Finding(CONFIGURATION, "file", Health.OK, f"{where}: {what}", "it says what is computed")
+    contents = ", ".join(count(amount, noun) for amount, noun in parts)
+    yield Finding(CONFIGURATION, "file", Health.OK, f"{path}: {contents}", "it says what is computed")
     if not settings.counters:
         why = "there is nothing to compute"
-        yield Finding(CONFIGURATION, "counters", Health.WRONG, "there is none", why, "add a [counters.NAME] table")
+        yield Finding(CONFIGURATION, "counters", Health.WRONG, "none is configured", why, "add a [counters.NAME] table")
 
 
 def cron(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """What cron has not that a login has."""
+    """What the environment of cron lacks and that of a login shell has."""
     yield _home(environ)
     yield _encoding()
     if not environ.get("TERM") and settings.redis.url == EMBEDDED:
-        seen = "the bundled Valkey is used without a terminal, as in production"
-        why = "it is this user's alone, on this host alone: no site of another user can read it"
-        cure = 'name a server of your own: [redis] url = "redis://HOST:6379/0"'
-        yield Finding(CRON, "bundled Valkey", Health.WARNING, seen, why, cure)
+        problem = "the bundled Valkey is used without a terminal, as in production"
+        why = "only this user on this host can read it: a site that runs as another user cannot"
+        cure = 'use a server of your own: [redis] url = "redis://HOST:6379/0"'
+        yield Finding(CRON, "bundled Valkey", Health.WARNING, problem, why, cure)
 
 
 def _home(environ: Mapping[str, str]) -> Finding:
@@ -51,12 +51,12 @@ def _home(environ: Mapping[str, str]) -> Finding:
     home = environ.get("HOME", "")
     if home and Path(home).is_dir():
         return Finding(CRON, "HOME", Health.OK, home, why)
-    seen = f"HOME is {home}, which is no directory" if home else "HOME is not set"
-    return Finding(CRON, "HOME", Health.WARNING, seen, why, "in the crontab: HOME=/var/lib/countercache")
+    problem = f"HOME is {home}, which is not a directory" if home else "HOME is not set"
+    return Finding(CRON, "HOME", Health.WARNING, problem, why, "in the crontab: HOME=/var/lib/countercache")
 
 
 def _encoding() -> Finding:
-    why = "where it is not UTF-8, signs and names are shown as escapes"
+    why = "in another encoding than UTF-8, symbols and names are shown as escapes"
     encoding = sys.stdout.encoding or "unknown"
     if encoding.lower().replace("-", "") == "utf8":
         return Finding(CRON, "locale", Health.OK, f"text is written as {encoding}", why)

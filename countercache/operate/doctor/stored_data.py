@@ -1,4 +1,4 @@
-"""What can be wrong with what is stored: stuck locks, cells without a fresh value, plain keys that others changed."""
+"""Examines what is stored: stuck locks, cells without a fresh value, plain keys that another program changed."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from countercache.store.redis_client import Store
 
 LOG, LOCKS, CELLS, PUBLISHED = "events", "locks", "cells", "published keys"
 
-_STUCK = "while a lock is there its counters are calculating, and no other run computes them"
+_STUCK = "as long as a lock exists, no other run computes its counters"
 _SHOWN = 5
-_A_READ = 500
+_KEYS_A_READ = 500
 
 
 def examine(store: Store, settings: Settings, commands: Commands = NO_OPTIONS) -> Iterator[Finding]:
-    """What is seen of locks, cells and the plain keys. What Redis refuses is said so, and the rest looked at."""
+    """The findings about the log, locks, cells and plain keys. An error of Redis ends them, and is one itself."""
     try:
         yield from _log(store)
         yield from _locks(locks.list_locks(store).locks, commands)
-        seen = cell_store.read(store, settings)
-        views = [seen.view(id_, id_.counter) for id_ in seen.ids]
+        snapshot = cell_store.read(store, settings)
+        views = [snapshot.view(id_, id_.counter) for id_ in snapshot.ids]
         yield from _cells(views, commands)
-        yield _orphans(seen.known, seen.ids, commands)
+        yield _orphans(snapshot.known, snapshot.ids, commands)
         if settings.publish:
-            yield from _published(store, settings.publish, views, seen.now, commands)
+            yield from _published(store, settings.publish, views, snapshot.now, commands)
     except RedisError as error:
-        yield Finding(CELLS, "store", Health.UNKNOWN, error.message, "they could not be looked at", error.hint)
+        yield Finding(CELLS, "store", Health.UNKNOWN, error.message, "they could not be examined", error.hint)
 
 
 def _log(store: Store) -> Iterator[Finding]:
-    with store.wrapped():
+    with store.translated_errors():
         kind = str(store.client.type(store.keys.events))
     if kind not in {"none", "stream"}:
-        why = "runs go on, but nobody can look up what they did"
-        yield Finding(LOG, "key", Health.WRONG, event_log.not_a_log(store), why, event_log.cure(store))
+        why = "runs go on, but they cannot log what they do"
+        yield Finding(LOG, "key", Health.WRONG, event_log.wrong_type(store), why, event_log.delete_hint(store))
 
 
-def _locks(found: Sequence[LockView], commands: Commands) -> Iterator[Finding]:
-    if not found:
-        yield Finding(LOCKS, "locks", Health.OK, "there is none: nothing is being computed", _STUCK)
-    for view in found:
+def _locks(views: Sequence[LockView], commands: Commands) -> Iterator[Finding]:
+    if not views:
+        yield Finding(LOCKS, "locks", Health.OK, "none: nothing is being computed", _STUCK)
+    for view in views:
         name = view.lock.name
         age = whole_seconds_text(view.age)
         match view.verdict:
@@ -73,64 +73,64 @@ def _cells(views: Sequence[CellView], commands: Commands) -> Iterator[Finding]:
     by_state: dict[State, list[CellView]] = {}
     for view in views:
         by_state.setdefault(view.state, []).append(view)
-    if good := len(by_state.get(State.READY, ())):
+    if ready := len(by_state.get(State.READY, ())):
         why = "it is what the site shows"
-        yield Finding(CELLS, "ready", Health.OK, f"{good} of {count(len(views), 'cell')} have a fresh value", why)
+        yield Finding(CELLS, "ready", Health.OK, f"{ready} of {count(len(views), 'cell')} have a fresh value", why)
     yield from _failing(by_state.get(State.ERROR, ()), commands)
     stale = by_state.get(State.STALE, ())
     if changed := [view for view in stale if view.redefined]:
         seen = f"{count(len(changed), 'cell')} of {_named(changed)}: the configuration has changed since"
-        why = "the site shows what the counter was before"
+        why = "the site shows values of the previous configuration"
         yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if stale := [view for view in stale if not view.redefined]:
         oldest = max(view.age or 0.0 for view in stale)
         seen = f"{count(len(stale), 'cell')} of {_named(stale)}, the oldest {whole_seconds_text(oldest)} old"
-        why = "they are past their fresh_for: no run has computed them, so look whether cron still starts one"
+        why = "they are past their fresh_for and no run has computed them: check that cron still starts one"
         yield Finding(CELLS, "stale", Health.WARNING, seen, why, commands.to_type("warmup --due"))
     if pending := by_state.get(State.PENDING):
         seen = f"{count(len(pending), 'cell')} of {_named(pending)}"
-        why = "they were never tried, so the site has nothing to show"
+        why = "they were never computed, so the site has nothing to show"
         yield Finding(CELLS, "not calculated yet", Health.WARNING, seen, why, commands.to_type("warmup --due"))
 
 
 def _failing(failed: Sequence[CellView], commands: Commands) -> Iterator[Finding]:
-    """Each failure once, with the counters that it hit."""
-    found: dict[Failure, list[CellView]] = {}
+    """Each failure once, with all counters that have it."""
+    by_failure: dict[Failure, list[CellView]] = {}
     for view in failed:
         if view.failure:
-            found.setdefault(view.failure, []).append(view)
+            by_failure.setdefault(view.failure, []).append(view)
     why = "the site shows their last value, or none, until they are computed again"
-    for failure, views in list(found.items())[:_SHOWN]:
+    for failure, views in list(by_failure.items())[:_SHOWN]:
         seen = f"{count(len(views), 'cell')} of {_named(views)}: {failure.reason}: {failure.text}"
         yield Finding(CELLS, "failing", Health.WRONG, seen, why, _cure(failure, views, commands))
-    if more := len(found) - _SHOWN > 0 and len(found) - _SHOWN:
-        yield Finding(CELLS, "failing", Health.WRONG, f"{more} more failures", why, commands.to_type("status"))
+    if (more := len(by_failure) - _SHOWN) > 0:
+        yield Finding(CELLS, "failing", Health.WRONG, f"{count(more, 'more failure')}", why, commands.to_type("status"))
 
 
 def _cure(failure: Failure, views: Sequence[CellView], commands: Commands) -> str:
-    """What to type against a failure."""
+    """The command that a failure calls for."""
     if failure.reason is Reason.HELD:
         counters = dict.fromkeys(view.id.counter for view in views)
         return "; ".join(commands.to_type(f"accept {shlex.quote(counter)}") for counter in counters)
-    again = f"once the figures or the counter are put right: {commands.to_type('warmup --force')}"
+    again = f"once the figures or the counter are corrected: {commands.to_type('warmup --force')}"
     return commands.to_type(failure.reason.cure) if failure.reason.cure else again
 
 
 def _orphans(known: Iterable[CellId], configured: Iterable[CellId], commands: Commands) -> Finding:
-    left = sorted(set(known) - set(configured))
-    why = "a cell that the configuration does not name any more is never computed again; its value stays as it is"
-    if not left:
+    orphans = sorted(set(known) - set(configured))
+    why = "a cell that is no longer configured is never computed again; it keeps its last value"
+    if not orphans:
         return Finding(CELLS, "orphans", Health.OK, "every stored cell is configured", why)
-    names = _listed(dict.fromkeys(each.counter for each in left))
+    names = _listed(dict.fromkeys(cell.counter for cell in orphans))
     return Finding(
-        CELLS, "orphans", Health.WARNING, f"{count(len(left), 'cell')} of {names}", why, commands.to_type("prune")
+        CELLS, "orphans", Health.WARNING, f"{count(len(orphans), 'cell')} of {names}", why, commands.to_type("prune")
     )
 
 
 def _published(
     store: Store, settings: PublishSettings, views: Sequence[CellView], now: float, commands: Commands
 ) -> Iterator[Finding]:
-    """Whether the site reads what was computed."""
+    """Whether the plain keys hold what was computed."""
     expected: dict[str, list[Cell]] = {}
     for view in views:
         if view.cell and view.cell.value is not None:
@@ -147,16 +147,16 @@ def _published(
     if expected and not wrong:
         seen = f"{count(len(expected), 'key')} with the value that was computed"
         yield Finding(PUBLISHED, "keys", Health.OK, seen, "they are what the site reads")
-    for problem, found in wrong.items():
-        listed = _listed(dict.fromkeys(key for key, _ in found))
-        again = shlex.join(dict.fromkeys(counter for _, counter in found))
+    for problem, pairs in wrong.items():
+        keys = _listed(dict.fromkeys(key for key, _ in pairs))
+        counters = shlex.join(dict.fromkeys(counter for _, counter in pairs))
         yield Finding(
             PUBLISHED,
             problem,
             Health.WRONG,
-            f"{count(len(found), 'key')}: {listed}",
+            f"{count(len(pairs), 'key')}: {keys}",
             _WHY[problem],
-            commands.to_type(f"warmup {again}"),
+            commands.to_type(f"warmup {counters}"),
         )
 
 
@@ -190,19 +190,19 @@ def _same(settings: PublishSettings, cell: Cell, text: str) -> bool:
 
 
 def _values(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, str | None, int]]:
-    """Each key with its text (`None`: there is no such key) and its PTTL."""
-    for at in range(0, len(keys), _A_READ):
-        some = keys[at : at + _A_READ]
-        with store.wrapped():
+    """Read keys: each with its text (`None` where it does not exist) and its PTTL."""
+    for start in range(0, len(keys), _KEYS_A_READ):
+        chunk = keys[start : start + _KEYS_A_READ]
+        with store.translated_errors():
             pipe = store.client.pipeline(transaction=False)
-            for key in some:
+            for key in chunk:
                 pipe.get(key)
                 pipe.pttl(key)
             answers: list[Any] = pipe.execute(raise_on_error=False)
             for answer in answers:
                 if isinstance(answer, Exception) and "WRONGTYPE" not in str(answer):
                     raise answer
-        for key, text, ttl in zip(some, answers[::2], answers[1::2], strict=True):
+        for key, text, ttl in zip(chunk, answers[::2], answers[1::2], strict=True):
             yield key, "" if isinstance(text, Exception) else text, ttl
 
 
@@ -211,6 +211,6 @@ def _named(views: Iterable[CellView]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    every = list(names)
-    more = len(every) - _SHOWN
-    return f"{', '.join(every[:_SHOWN])} and {more} more" if more > 0 else ", ".join(every)
+    all_names = list(names)
+    more = len(all_names) - _SHOWN
+    return f"{', '.join(all_names[:_SHOWN])} and {more} more" if more > 0 else ", ".join(all_names)

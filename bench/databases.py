@@ -1,4 +1,4 @@
-"""The two kinds of database that are measured, each filled when it is made."""
+"""The kinds of database that are measured, each filled when it is made."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any, cast
 
 import msgspec
 import psycopg
+import pymysql
 
 from bench import data
 from bench.data import Size
 from bench.measure import Sample
+from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -82,6 +84,35 @@ class Postgres(Database):
             time.sleep(0.01)
         spent = f"SELECT active_time FROM pg_stat_database WHERE datname = '{self._name}'"  # noqa: S608
         return float(self._cluster.execute(spent)[0][0]) / 1000
+
+
+class MariaDB(Database):
+    """A database of a server."""
+
+    def __init__(self, server: Server, size: Size) -> None:
+        self._server = server
+        server.execute("CREATE DATABASE bench CHARACTER SET utf8mb4")
+        self.url = server.url("bench")
+        with self.asking() as ask:
+            data.fill_mariadb(size, ask)
+
+    def connection(self) -> pymysql.Connection[Any]:
+        """A connection that commits each statement."""
+        return self._server.connect("bench")
+
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """A new connection, for the time of the context; of several statements the rows are the last one's."""
+        with closing(self.connection()) as connection, connection.cursor() as cursor:
+
+            def ask(sql: str) -> list[tuple[Any, ...]]:
+                cursor.execute(sql)
+                rows = list(cursor.fetchall())
+                while cursor.nextset():
+                    rows = list(cursor.fetchall())
+                return rows
+
+            yield ask
 
 
 class SQLite(Database):

@@ -19,8 +19,9 @@ import msgspec
 from bench import baselines, data
 from bench import councils as real
 from bench.data import Size
-from bench.databases import Database, Postgres, SQLite
+from bench.databases import Database, MariaDB, Postgres, SQLite
 from bench.measure import Contender, Sample, Timing, by_turns, peak_memory, run
+from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 from tests.valkey import Valkey
 
@@ -148,6 +149,14 @@ def postgres_large(rounds: Rounds, say: Say) -> Result:
         ]
         timings = by_turns(contenders, say)
         return Result(LARGE.figures, timings, _peaks(stand, {TOTALS: at_large, ENTITIES: entities}, say))
+
+
+def mariadb(size: Size, rounds: Rounds, say: Say) -> Result:
+    """All contenders on MariaDB, whose tables fit into memory as the others' do."""
+    with ExitStack() as stack:
+        stand, server = Stand(stack), Server(innodb_buffer_pool_size="2G")
+        stack.callback(server.close)
+        return _compare(stand, MariaDB(server, size), size, rounds, say)
 
 
 def sqlite(size: Size, rounds: Rounds, say: Say) -> Result:

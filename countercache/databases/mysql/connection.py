@@ -7,6 +7,7 @@ The driver reads integers as such and everything else as the text that the serve
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -32,6 +33,9 @@ from countercache.settings import DatabaseSettings
 
 _SLACK = 1.0
 """Seconds that the driver waits for an answer longer than the server may take to give it."""
+
+_QUICK = 0.1
+"""Seconds in which the limits of the last statement are right for the next one too."""
 
 _LISTED = 4_000_000
 """Characters that the numbers may have which are too large or too small for the server's own decimals."""
@@ -117,6 +121,7 @@ class MySQL(Database):
         self._killer = killer
         self._streamed: SpooledRows | None = None
         self._has_begun = False
+        self._limited_at = -math.inf
 
     def begin(self) -> None:
         """Find out which server it is, and begin the transaction, with what is set once."""
@@ -191,11 +196,17 @@ class MySQL(Database):
     def _limit(self, limit: float | None) -> None:
         """Make the time that is left the server's own limit for the next statement, and the driver's."""
         left = self.left()
+        if limit is None and time.monotonic() - self._limited_at < _QUICK:
+            return
+        self._limited_at = time.monotonic() if limit is None else -math.inf
         seconds = left if limit is None else min(limit, left)
         self._connection._read_timeout = seconds + _SLACK  # type: ignore[attr-defined] # noqa: SLF001 - it has no other way
         self._run(self._flavor.limits(seconds, min(self.target.settings.lock_timeout, seconds)))
+
+    def _check_transaction(self) -> None:
+        """Raise `Lost` if the transaction has ended: what followed would be of another snapshot."""
         if self._has_begun and not self._status() & SERVER_STATUS.SERVER_STATUS_IN_TRANS:
-            raise Lost(f"database {self.target.name} ended the transaction: what follows would be of another snapshot")
+            raise Lost(f"database {self.target.name} ended the transaction")
 
     def _status(self) -> int:
         """What the server said of its state with the last answer."""
@@ -218,6 +229,7 @@ class MySQL(Database):
 
     def _execute(self, statement: str, kind: type[_Cursor]) -> _Cursor:
         """A cursor with the result of a statement, which runs as it is written."""
+        self._check_transaction()
         if self._streamed:
             self._streamed.spool()
         cursor = self._connection.cursor(kind)

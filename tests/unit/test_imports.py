@@ -58,7 +58,7 @@ ENGINES = {"databases.mysql", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
     "connection": ENGINES,
     **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values")},
-    "group_masks": {"databases", *ENGINES} - {"databases.mysql"},
+    **dict.fromkeys(("entity_columns", "group_masks"), {"databases", *ENGINES} - {"databases.mysql"}),
 }
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.

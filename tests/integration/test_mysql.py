@@ -25,9 +25,9 @@ from countercache.databases.registry import prepare
 from countercache.errors import CountercacheError, DatabaseUnreachable
 from countercache.model.results import Health
 from countercache.model.states import Reason
-from countercache.settings import DatabaseSettings, Numbers
+from countercache.settings import DatabaseSettings, Lookup, Numbers
 from countercache.worker.protocol import CHECK, DOCTOR, Checked, Diagnosed
-from tests.computing import compute, order
+from tests.computing import as_if_large, compute, order
 from tests.mariadb import MariaDB
 from tests.sources import both, counter, settings, values
 from tests.terminal import run
@@ -457,3 +457,20 @@ def test_own_sql_runs_with_the_servers_settings() -> None:
         assert (results.value("d", "one", "all"), results.value("o", "all", "all")) == (Decimal(1), Decimal(5))
     finally:
         server.close()
+
+
+# --- groups
+
+
+def test_groups_by_bytes(make_mariadb: Make) -> None:
+    """Masks that are looked up as bytes: gaps between the keys, keys that nobody lists, below 1 and behind the last."""
+    listed = "(2, 'a'), (3, 'b'), (5, 'a'), (9, 'b')"
+    figures = ", ".join(f"({key}, 'd', '2020', {2**n})" for n, key in enumerate((2, 3, 5, 9, -1, 0, 4, 10, 300000)))
+    script = f"CREATE TABLE who (id int PRIMARY KEY, name varchar(9)); INSERT INTO who VALUES {listed};"
+    url = make_mariadb(f"{script} {LONG} INSERT INTO f VALUES {figures}")
+    groups = {"a": "name = 'a'", "b": "name = 'b'", "none": "1 = 0"}
+    mine = settings(url, {"d": counter(groups=("all", "a", "b"))}, groups, entities=Lookup(table="who"))
+    with as_if_large():
+        results = compute(mine)
+    assert [results.value("d", group, "all") for group in ("all", "a", "b")] == [1 + 2 + 4 + 8, 1 + 4, 2 + 8]
+    assert compute(mine).cells.keys() == results.cells.keys()

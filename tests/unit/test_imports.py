@@ -57,8 +57,8 @@ FOR_TYPES = {("errors", "model.states")}
 ENGINES = {"databases.mysql", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
     "connection": ENGINES,
-    **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values")},
-    **dict.fromkeys(("entity_columns", "group_masks"), {"databases", *ENGINES} - {"databases.mysql"}),
+    **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
+    "entity_columns": {"databases", *ENGINES} - {"databases.mysql"},
 }
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.

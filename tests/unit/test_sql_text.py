@@ -185,6 +185,8 @@ def totals(engine: str) -> Iterator[tuple[str, str]]:
     if engine in EXACT:
         spelled = long(engine, value=Kind.TEXT, numbers=Numbers(null=("",)))
         yield "totals_long_spelled", statements(engine, spelled, "total", guarded=True).totals()
+    if engine in ("mariadb", "mysql"):
+        yield "totals_long_array", statements(engine, long(engine), "total", array="010003").totals()
     if engine == "postgresql":
         by_array = statements(engine, long(engine), "total", array="{1,0,3}")
         yield "totals_long_array", by_array.totals()
@@ -241,6 +243,8 @@ def masks(engine: str) -> Iterator[tuple[str, str]]:
         yield f"masks_{name}_named", found.named(["leeds", "it's"])
         if engine == "sqlite":
             yield f"masks_{name}_temporary", ";\n".join(found.preparation())
+    if engine in ("mariadb", "mysql"):
+        yield "masks_array", statements(engine, long(engine), "total").masks.array_query(3, 2, 9) or ""
     if engine == "postgresql":
         found = statements(engine, long(engine), "total").masks
         yield "masks_array_dense", found.array_query(3, 1, 3) or ""

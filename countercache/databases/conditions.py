@@ -20,6 +20,13 @@ _CONDITIONAL = re.compile(r"/\*M?!")
 _CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:\s|--[^\r\n]*[\r\n])*(?=')")
 
 
+_REFUSED = {
+    "\0": "it has a NUL character",
+    # By which SQLAlchemy finds what it puts into a query last.
+    "__[POSTCOMPILE_": "it has __[POSTCOMPILE_, which is reserved",
+}
+
+
 class Lexer(msgspec.Struct, frozen=True, kw_only=True):
     """How an engine tells texts, names and comments apart.
 
@@ -43,8 +50,8 @@ class Lexer(msgspec.Struct, frozen=True, kw_only=True):
 
 def flaw(condition: str, lexer: Lexer) -> str:
     """Why a condition is not one expression by itself, in words; empty where it is one."""
-    if "\0" in condition:
-        return "it has a NUL character"
+    if problem := next((problem for text, problem in _REFUSED.items() if text in condition), ""):
+        return problem
     depth = at = 0
     empty = True
     while at < len(condition):

@@ -39,6 +39,7 @@ BAD = {
     "-- nothing": "it is empty",
     "/* nothing */": "it is empty",
     "a = 1\0": "it has a NUL character",
+    "a = '__[POSTCOMPILE_part0]'": "it has __[POSTCOMPILE_, which is reserved",
     "a = 'x'')": 'a "\'" is never closed',
     "a = 1 -- )\n)": 'it has a ")" too many',
 }

@@ -29,7 +29,7 @@ from countercache.databases.mysql.engine import MARIADB, MYSQL
 from countercache.databases.postgresql.engine import ENGINE as POSTGRESQL
 from countercache.databases.query_parts import Blocks, Range
 from countercache.databases.sqlite.engine import ENGINE as SQLITE
-from countercache.databases.statements import Statements
+from countercache.databases.statements import Reading, Statements
 from countercache.errors import ConfigError
 from countercache.model.table import Column, Kind, Table
 from countercache.settings import (
@@ -160,7 +160,7 @@ def statements(
     """The queries of a source."""
     made = plan(facts, *counters)
     packing = ENGINES[engine].packing(facts, len(made.groups)) if packed else None
-    return Statements(ENGINES[engine], facts, made, guarded=guarded, rows=50_000, array=array, packing=packing)
+    return Statements(ENGINES[engine], facts, made, Reading(guarded, 50_000, array, packing))
 
 
 def queries(engine: str) -> dict[str, str]:

@@ -57,7 +57,6 @@ FOR_TYPES = {("errors", "model.states")}
 ENGINES = {"databases.mysql", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
     "connection": ENGINES,
-    "entity_columns": {"databases", *ENGINES},
     **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
     "entity_columns": {"databases", *ENGINES} - {"databases.mysql"},
 }

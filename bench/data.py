@@ -180,6 +180,14 @@ FROM (SELECT toInt64(number) AS n FROM numbers({all}))
 """
 
 
+def fill_mariadb(size: Size, execute: Callable[[str], object]) -> None:
+    """Make the tables in an empty MariaDB database, and let it look at them."""
+    filled = _filled(size, "(SELECT seq AS i FROM seq_1_to_{}) AS n", "").replace("AS text)", "AS char)")
+    shape = _SHAPE.format(big="bigint").replace(" text ", " varchar(40) ")
+    for script in ("SET SESSION sql_mode = 'PIPES_AS_CONCAT'", shape, filled, _INDEXES, "ANALYZE TABLE figure"):
+        execute(script)
+
+
 def fill_sqlite(path: Path, size: Size) -> None:
     """Make the tables in a new SQLite file."""
     numbers = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT i FROM n)"

@@ -13,11 +13,13 @@ from typing import Any, cast
 
 import msgspec
 import psycopg
+import pymysql
 
 from bench import data
 from bench.data import Size
 from bench.measure import Sample
-from tests.clickhouse_server import Server
+from tests.clickhouse_server import Server as ClickHouseServer
+from tests.mariadb import MariaDB as MariaDBServer
 from tests.postgres import Cluster
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -89,7 +91,7 @@ class Postgres(Database):
 class ClickHouse(Database):
     """A database of a server."""
 
-    def __init__(self, server: Server, size: Size) -> None:
+    def __init__(self, server: ClickHouseServer, size: Size) -> None:
         self._server = server
         self.url = server.url()
         data.fill_clickhouse(size, lambda statement: server.execute(statement, settings={}))
@@ -110,6 +112,35 @@ class ClickHouse(Database):
                 if answer.status != 200:
                     raise ValueError(text)
                 return [tuple(None if cell == "\\N" else cell for cell in row.split("\t")) for row in text.splitlines()]
+
+            yield ask
+
+
+class MariaDB(Database):
+    """A database of a server."""
+
+    def __init__(self, server: MariaDBServer, size: Size) -> None:
+        self._server = server
+        server.execute("CREATE DATABASE bench CHARACTER SET utf8mb4")
+        self.url = server.url("bench")
+        with self.asking() as ask:
+            data.fill_mariadb(size, ask)
+
+    def connection(self) -> pymysql.Connection[Any]:
+        """A connection that commits each statement."""
+        return self._server.connect("bench")
+
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """A new connection, for the time of the context; of several statements the rows are the last one's."""
+        with closing(self.connection()) as connection, connection.cursor() as cursor:
+
+            def ask(sql: str) -> list[tuple[Any, ...]]:
+                cursor.execute(sql)
+                rows = list(cursor.fetchall())
+                while cursor.nextset():
+                    rows = list(cursor.fetchall())
+                return rows
 
             yield ask
 

@@ -19,9 +19,10 @@ import msgspec
 from bench import baselines, data
 from bench import councils as real
 from bench.data import Size
-from bench.databases import ClickHouse, Database, Postgres, SQLite
+from bench.databases import ClickHouse, Database, MariaDB, Postgres, SQLite
 from bench.measure import Contender, Sample, Timing, by_turns, peak_memory, run
 from tests.clickhouse_server import served
+from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 from tests.valkey import Valkey
 
@@ -169,6 +170,14 @@ def clickhouse(size: Size, rounds: Rounds, say: Say) -> Result:
             Contender(QUERIES, lambda: database.timed_asking(baselines.by_query), rounds.slow),
         ]
         return Result(size.figures, by_turns(contenders, say), _peaks(stand, {TOTALS: totals}, say))
+
+
+def mariadb(size: Size, rounds: Rounds, say: Say) -> Result:
+    """All contenders on MariaDB, whose tables fit into memory as the others' do."""
+    with ExitStack() as stack:
+        stand, server = Stand(stack), Server(innodb_buffer_pool_size="2G")
+        stack.callback(server.close)
+        return _compare(stand, MariaDB(server, size), size, rounds, say)
 
 
 def sqlite(size: Size, rounds: Rounds, say: Say) -> Result:

@@ -39,7 +39,7 @@ CREATE TABLE data_field (id INTEGER, name TEXT);
 BUDGETS = """
 CREATE TABLE budget (council TEXT, year TEXT, roads NUMERIC, parks NUMERIC, debt TEXT);
 CREATE TABLE texts (council TEXT, year TEXT, debt TEXT, people TEXT);
-CREATE TABLE keys (council TEXT, year TEXT);
+CREATE TABLE "keys" (council TEXT, year TEXT);
 """
 LOOKUP = 'fields = { table = "data_field" }\n'
 

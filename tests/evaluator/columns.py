@@ -47,6 +47,16 @@ def _padded(words: Sequence[str]) -> tuple[Key, ...]:
     return tuple(Key((literal(word), literal(word + " "), literal(word + "   ")), word) for word in words)
 
 
+def _loose(words: Sequence[str]) -> tuple[Key, ...]:
+    """Without regard to case, accents and spaces at the end."""
+    different = {word.lower(): word for word in words}.values()
+    plain = str.maketrans("ü", "u")
+    forms = ("{0}", "{0} ", "{1}", "{2}  ")
+    return tuple(
+        Key(tuple(literal(form.format(w, w.translate(plain), w.swapcase())) for form in forms), w) for w in different
+    )
+
+
 def _numbered(words: Sequence[str], form: str, *others: str) -> tuple[Key, ...]:
     names = [form.format(n) for n in range(1, len(words) + 1)]
     return tuple(
@@ -72,6 +82,12 @@ TEXTS: Mapping[str, Mapping[str, _Make]] = {
         "STRING COLLATE NOCASE": _any_case,
         "UUID COLLATE NOCASE": _any_case,
         "": _plain,
+    },
+    "mariadb": {
+        "varchar(20) COLLATE utf8mb4_general_ci": _loose,
+        "char(12) COLLATE utf8mb4_general_ci": _loose,
+        "varchar(20) COLLATE utf8mb4_bin": _padded,
+        "varchar(20) COLLATE utf8mb4_nopad_bin": _plain,
     },
 }
 OTHERS: Mapping[str, Mapping[str, _Make]] = {
@@ -103,6 +119,17 @@ OTHERS: Mapping[str, Mapping[str, _Make]] = {
         "UUID": lambda words: _numbered(words[:9], "'a000{}'"),
         "BLOB": lambda words: _numbered(words, "'b{}'"),
         "DATE": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+    },
+    "mariadb": {
+        "int": lambda words: _numbered(words, "{}"),
+        "bigint unsigned": lambda words: _numbered(words[:9], "1844674407370955160{}"),
+        "decimal(10,2)": lambda words: _numbered(words, "{}.5", "{}.50"),
+        "double": lambda words: _numbered(words, "{}.25"),
+        "year": lambda words: _numbered(words[:9], "201{}"),
+        "date": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+        "datetime": lambda words: _numbered(words[:9], "'202{}-04-01 00:00:00'"),
+        "enum('e9','e8','e7','e6','e5','e4','e3','e2','e1')": lambda words: _numbered(words[:9], "'e{}'"),
+        "varbinary(20)": lambda words: _numbered(words[:9], "'b{}'"),
     },
 }
 
@@ -150,11 +177,22 @@ VALUE_TYPES = {
         "citext",
     ),
     "sqlite": ("INTEGER", "REAL", "NUMERIC", "TEXT", "TEXT COLLATE NOCASE", "STRING", "BLOB", "", "DECIMAL(12,2)"),
+    "mariadb": (
+        "int",
+        "bigint",
+        "decimal(12,2)",
+        "decimal(65,30)",
+        "float",
+        "double",
+        "text",
+        "varchar(60) COLLATE utf8mb4_bin",
+    ),
 }
 NUMERIC_TYPES = {
     "clickhouse": VALUE_TYPES["clickhouse"][:9],
     "postgresql": VALUE_TYPES["postgresql"][:6],
     "sqlite": ("INTEGER", "REAL", "NUMERIC", "DECIMAL(12,2)"),
+    "mariadb": VALUE_TYPES["mariadb"][:6],
 }
 _WHOLE = ("0", "1", "-1", "3", "7", "12", "350", "-20", "1000000")
 _DECIMAL = ("0.1", "0.2", "-0.3", "2.50", "1234.56", "-99.99", "0.001", "33.333")
@@ -178,7 +216,7 @@ _BLANK = ("' 12'", "'12 '", "'\t7\n'")
 _TEXT = ("'12'", "'+12'", "'-12'", "'00012'", "'12.'", "'.5'", "'1.2e3'", "'5E-2'", "'1e30'", "'-1e-25'", "'0'", "'-0'")
 
 
-_TYPED = {(kind, declared) for kind in ("clickhouse", "postgresql") for declared in NUMERIC_TYPES[kind]}
+_TYPED = {(kind, declared) for kind in ("clickhouse", "mariadb", "postgresql") for declared in NUMERIC_TYPES[kind]}
 """The types that hold nothing but numbers."""
 
 
@@ -188,7 +226,7 @@ def value(rng: random.Random, kind: str, declared: str, spelling: Mapping[str, A
         return "NULL"
     odd = rng.random() < junk
     if (kind, declared) in _TYPED:
-        number = _clickhouse_number if kind == "clickhouse" else _postgresql_number
+        number = {"clickhouse": _clickhouse_number, "mariadb": _mariadb_number}.get(kind, _postgresql_number)
         return number(rng, declared, odd=odd)
     if kind == "sqlite" and odd and rng.random() < 0.3:
         return rng.choice(("9e999", "-9e999", "x'31'", "x'00ff'"))
@@ -228,6 +266,18 @@ _CLICKHOUSE: Mapping[str, Sequence[str]] = {
     "Int32": _WHOLE,
     "Int64": (*_WHOLE, str(2**63 - 1), str(-(2**63))),
 }
+
+
+def _mariadb_number(rng: random.Random, declared: str, *, odd: bool) -> str:
+    """There are none that are not finite, however odd."""
+    if declared in {"int", "bigint"}:
+        return rng.choice(_WHOLE if declared == "int" else (*_WHOLE, *_LARGE))
+    if declared == "decimal(12,2)":
+        return rng.choice((*_WHOLE, *_DECIMAL[:6]))
+    if declared == "decimal(65,30)":
+        return rng.choice((*_WHOLE, *_DECIMAL, *_LARGE, "1e30", "1e-25", "-1e-29"))
+    return rng.choice((*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'"))
+
 
 # `numbers`
 

@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 
 from tests import clickhouse_server
 from tests.evaluator.tables import Column, Row, Stored, Table
+from tests.mariadb import MariaDB as Server
 
 # Of each column of a case its type and collation, by table and column, where the catalogue does not tell all of it.
 Declared = Mapping[str, Mapping[str, str]]
@@ -166,6 +167,49 @@ class ClickHouse:
 
 def _unfilled(value: Any) -> Any:
     return value.rstrip(b"\0").decode() if isinstance(value, bytes) else value
+
+
+class MariaDB:
+    """A MariaDB database of our own. Names are in double quotes here, and a backslash is one."""
+
+    kind = "mariadb"
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.url = server.url(name)
+        self._name = name
+        self._connection = server.connect(name)
+        self.rows("SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES', time_zone = '+00:00'")
+
+    def load(self, script: str) -> None:
+        """Make the database anew."""
+        made = f"CREATE DATABASE {self._name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+        self.rows(f"DROP DATABASE {self._name}; {made}; USE {self._name}; {script}")
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            rows = list(cursor.fetchall())
+            while cursor.nextset():
+                pass
+            return rows
+
+    def types(self, table: str) -> dict[str, str]:
+        """The declared types of a table's columns, without their collations."""
+        return dict(
+            self.rows(
+                "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
+                f" WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION"
+            )
+        )
+
+    def as_text(self, column: str) -> str:
+        """SQL for a column as text."""
+        return f"CAST({column} AS CHAR)"
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 def read_table(place: Place, name: str, declared: Declared, where: str = "") -> Table:

@@ -100,7 +100,7 @@ def test_an_entity_has_several_values_of_a_column(make_tables: Callable[[str], s
 SAMPLE = "in a sample of 10,000 rows, "
 EMPTY = """
 INSERT INTO figure SELECT NULL, NULL, NULL, NULL, NULL
-    FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i FROM n) AS rows;
+    FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i FROM n) AS many;
 """
 """As many rows as are looked at."""
 

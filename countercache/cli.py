@@ -73,7 +73,7 @@ def shared(
 
 
 @command(app, "warmup", "warmup total-debt --timeout 5m")
-def warmup(
+def warmup(  # noqa: PLR0913 - its options
     session: Session,
     counters: Counters = None,
     timeout: Annotated[

@@ -16,13 +16,16 @@ from typing import Any
 
 import duckdb
 import psycopg
+import pymysql
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.dialects import registry
 
 from countercache.model.states import Computed, Failure
 from countercache.settings import Settings
 from countercache.worker import batching, source_reader, tasks
 from countercache.worker.protocol import COMPUTE, Ended, Finished, Report, StartCommand, decode_report, encode
+from tests import clickhouse_server
 
 DATA = Path(str(resources.files("countercache.demo"))) / "data"
 PUBLISHED = Path(__file__).parent / "data" / "published_totals.csv"
@@ -125,6 +128,12 @@ def load(url: str, script: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
             for table, values in rows.items():
                 _copy(file, table, values)
         return
+    if url.startswith("clickhouse"):
+        clickhouse_server.load(url, script, rows)
+        return
+    if url.startswith("mariadb"):
+        _load_mariadb(url, script, rows)
+        return
     with psycopg.connect(url) as server:
         server.execute(script.encode())
         for table, values in rows.items():
@@ -150,6 +159,29 @@ def _copy(file: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...
         if rows:
             how = "FORMAT csv, HEADER false, DELIMITER ',', QUOTE '\"', ESCAPE '\"', NULLSTR '', NEW_LINE '\\n'"
             file.execute(f"COPY {table} FROM '{text.name}' ({how}, ALLOW_QUOTED_NULLS false, PARALLEL false)")
+
+
+def _load_mariadb(url: str, script: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Double quotes are those of names here, as in the SQL that the other kinds get."""
+    target = make_url(url)
+    with (
+        pymysql.connect(
+            unix_socket=str(target.query["unix_socket"]),
+            user=target.username or "",
+            database=target.database,
+            client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS,
+            sql_mode="ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+        ) as server,
+        server.cursor() as cursor,
+    ):
+        cursor.execute(script)
+        while cursor.nextset():
+            pass
+        for table, values in rows.items():
+            if values:
+                marks = ", ".join(["%s"] * len(values[0]))
+                cursor.executemany(f"INSERT INTO {table.replace('%', '%%')} VALUES ({marks})", values)
+        server.commit()
 
 
 def councils() -> list[dict[str, str]]:

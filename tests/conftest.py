@@ -1,4 +1,4 @@
-"""What all tests share: real servers from wheels (`tests/postgres.py`, `tests/valkey.py`), and the markers for them."""
+"""What all tests share: real servers (`tests/postgres.py`, `tests/mariadb.py`, `tests/valkey.py`), and markers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import duckdb
 import pytest
 
-pytest_plugins = ["tests.postgres", "tests.valkey"]
+pytest_plugins = ["tests.clickhouse_server", "tests.files", "tests.mariadb", "tests.postgres", "tests.valkey"]
 
 # The markers of pyproject.toml, and the fixtures that need what each stands for. Where a test asks for a fixture only
 # with one of its parameters, that parameter has the marker.
 FIXTURES = {
+    "clickhouse": {"clickhouse", "make_clickhouse"},
+    "mariadb": {"make_mariadb", "mariadb"},
     "postgres": {"make_database", "postgres"},
     "valkey": {"make_valkey", "valkey_server", "world"},
     "terminal": {"running", "watching"},
@@ -37,20 +38,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"DID NOT RUN: {report.nodeid}: {why}", red=True, bold=True)
 
 
-@pytest.fixture(params=["sqlite", "duckdb", pytest.param("postgresql", marks=pytest.mark.postgres)])
+ENGINES = [
+    pytest.param("make_clickhouse", id="clickhouse", marks=pytest.mark.clickhouse),
+    pytest.param("make_mariadb", id="mariadb", marks=pytest.mark.mariadb),
+    pytest.param("make_database", id="postgresql", marks=pytest.mark.postgres),
+    pytest.param("make_duckdb", id="duckdb"),
+    "sqlite",
+]
+"""SQLite, and the fixtures that make a database of each other engine."""
+
+
+@pytest.fixture(params=ENGINES)
 def make_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     """Makes a database with the given SQL in it, on each engine; returns its URL."""
-    if request.param == "postgresql":
-        make: Callable[[str], str] = request.getfixturevalue("make_database")
+    if request.param != "sqlite":
+        make: Callable[[str], str] = request.getfixturevalue(request.param)
+        if request.param == "make_mariadb":
+            # It has no index of a whole TEXT.
+            return lambda sql: make(sql.replace("TEXT PRIMARY KEY", "VARCHAR(40) PRIMARY KEY"))
         return make
-
-    def in_a_duckdb_file(sql: str) -> str:
-        with closing(duckdb.connect(tmp_path / "tables.duckdb")) as connection:
-            connection.execute(sql)
-        return f"duckdb:///{tmp_path}/tables.duckdb"
-
-    if request.param == "duckdb":
-        return in_a_duckdb_file
 
     def in_a_file(sql: str) -> str:
         with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:

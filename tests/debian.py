@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +21,10 @@ _PATHS = ("usr/bin", "usr/sbin", "bin", "sbin")
 
 
 def program(name: str, *packages: str) -> Path:
-    """The program called `name`, on PATH or from Debian's packages. Ends the test where there is none."""
+    """The program called `name`, on PATH or from Debian's packages. Ends the test where there is none.
+
+    A package with another name in another release is written as in Debian's control files: `libaio1 | libaio1t64`.
+    """
     found = shutil.which(name)
     if found:
         return Path(found)
@@ -47,20 +52,20 @@ def unpack(*packages: str) -> Path:
 
 @cache
 def _unpack(packages: tuple[str, ...]) -> Path:
-    target = _BUILD / "-".join(packages)
+    target = _BUILD / "-".join(package.partition(" | ")[0] for package in packages)
     if (target / ".complete").exists():
         return target
     scratch = _BUILD / f"{target.name}.{os.getpid()}"
     scratch.mkdir(parents=True)
     try:
         try:
-            _run(scratch, "apt-get", "download", *packages)
+            _download(scratch, packages)
         except subprocess.CalledProcessError:  # no package lists yet: fetch them into a directory of our own
             state = [f"-oDir::State={scratch}/state", f"-oDir::Cache={scratch}/cache"]
             (scratch / "state" / "lists" / "partial").mkdir(parents=True)
             (scratch / "cache" / "archives" / "partial").mkdir(parents=True)
             _run(scratch, "apt-get", *state, "update")
-            _run(scratch, "apt-get", *state, "download", *packages)
+            _download(scratch, packages, *state)
         for package in scratch.glob("*.deb"):
             _run(scratch, "dpkg", "-x", str(package), str(scratch))
             package.unlink()
@@ -73,6 +78,18 @@ def _unpack(packages: tuple[str, ...]) -> Path:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+def _download(where: Path, packages: Sequence[str], *options: str) -> None:
+    """The packages, each by the first of its names that there is."""
+    for package in packages:
+        *others, last = package.split(" | ")
+        for name in others:
+            with suppress(subprocess.CalledProcessError):
+                _run(where, "apt-get", *options, "download", name)
+                break
+        else:
+            _run(where, "apt-get", *options, "download", last)
 
 
 def _run(where: Path, *command: str) -> None:

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -40,6 +40,8 @@ class Cluster:
     """
 
     process: subprocess.Popen[bytes]
+    stops: ClassVar = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+    """How to stop it: in order, and at once."""
 
     def __init__(self, **settings: str) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="pg-"))

@@ -26,7 +26,7 @@ def load_settings(path: str | os.PathLike[str] | None = None, environ: Mapping[s
     return loader.load(None if path is None else Path(path), os.environ if environ is None else environ)
 
 
-def warmup(
+def warmup(  # noqa: PLR0913 - the options of the command
     settings: Settings,
     counters: Sequence[str] = (),
     *,

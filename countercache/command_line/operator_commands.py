@@ -17,7 +17,7 @@ Quiet = Annotated[bool, Option("--quiet", "-q", help="Print nothing on success, 
 
 
 @command(app, "events", "events --level warning --since 2h")
-def events(
+def events(  # noqa: PLR0913 - its options
     session: Session,
     level: Annotated[
         str | None, Option("--level", metavar="|".join(LEVELS), help="Only of that level and above. Default: all.")

@@ -1,7 +1,7 @@
 """Numbers that are written as text: which spellings count, and what number each is. Pure.
 
 The patterns are regular expressions that Python, PostgreSQL and RE2 read alike. Their six groups are the sign (before
-or after a prefix), the whole part with its separators, the decimals behind it, those without one, and the exponent.
+or after a prefix), the whole part with its separators, the decimals (after a whole part or without one), the exponent.
 """
 
 from __future__ import annotations

@@ -18,27 +18,30 @@ from countercache.settings import DatabaseSettings
 
 GROUP = "countercache.databases"
 
+_CLICKHOUSE = "countercache.databases.clickhouse.connection:ClickHouseTarget [clickhouse]"
 _POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
+_MYSQL = "countercache.databases.mysql.connection:MySQLTarget [mysql]"
 _SQLITE = "countercache.databases.sqlite.connection:SQLiteTarget"
-_DUCKDB = "countercache.databases.duckdb.connection:DuckDBTarget"
+_DUCKDB = "countercache.databases.duckdb.connection:DuckDBTarget [duckdb]"
 
 BUILT_IN = {
     **dict.fromkeys(("postgres", "postgresql", "postgis", "pgsql"), _POSTGRESQL),
+    **dict.fromkeys(("clickhouse", "clickhouses", "clickhousedb"), _CLICKHOUSE),
+    **dict.fromkeys(("mysql", "mariadb"), _MYSQL),
     **dict.fromkeys(("sqlite", "sqlite3"), _SQLITE),
     "duckdb": _DUCKDB,
 }
-"""The entry points of pyproject.toml."""
+"""The entry points of pyproject.toml, each with the extra that brings its driver."""
 
 
 NAMES = {
     "PostgreSQL": "postgresql://…",
+    "MariaDB and MySQL": "mysql://…",
+    "ClickHouse": "clickhouse://…",
     "SQLite": "sqlite:///PATH",
     "DuckDB": "duckdb:///PATH",
 }
 """The engines as people write them, with what a URL looks like."""
-
-EXTRAS = {"duckdb": "duckdb"}
-"""The extra of countercache that brings the driver, by scheme."""
 
 _GENERIC = "countercache.databases.generic.connection:GenericTarget"
 
@@ -60,18 +63,16 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
     try:
         url = sqlalchemy.make_url(settings.url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        hint = "write it as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
+        hint = "write it as postgresql://USER:PASSWORD@HOST/NAME, with another engine's name, or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
     entry_point = _entry_point(scheme) or _of_dialect(scheme, url, name)
     try:
         target = entry_point.load()
     except (ImportError, AttributeError) as error:
-        extra = EXTRAS.get(scheme)
-        if extra and isinstance(error, ModuleNotFoundError):
-            hint = f'pip install "countercache[{extra}]"'
-            raise ConfigError(f"{scheme}:// for database {name} needs {error.name!r}", hint=hint) from error
         hint = "install the package that brings it again"
+        if entry_point.extras:
+            hint = f'run: pip install "countercache[{",".join(entry_point.extras)}]"'
         raise ConfigError(f"what reads {scheme}:// for database {name} cannot be loaded: {error}", hint=hint) from error
     if not (isinstance(target, type) and issubclass(target, Target)):
         hint = f"its entry point must name a class of countercache.databases.base.Target, not {entry_point.value}"

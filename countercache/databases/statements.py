@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, FromClause, Select, SelectBase
 
@@ -27,38 +28,38 @@ _Query = Callable[[Sequence[ColumnElement[bool]]], SelectBase]
 """Writes a query of the rows of some parts (none: of the whole table), by the conditions for them."""
 
 
-class Statements:
-    """The queries of one source.
-
-    `guarded` and `rows` are as in `FieldValues`, `array` is of `Masks`; with a `packing` the totals are packed.
+class Reading(msgspec.Struct, frozen=True):
+    """How a source is read: `guarded` and `rows` are as in `FieldValues`, `array` is of `Masks`; with a `packing` the
+    totals are packed.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        facts: Facts,
-        plan: Plan,
-        *,
-        guarded: bool,
-        rows: int | None = None,
-        array: str | None = None,
-        packing: KeyPacking | None = None,
-    ) -> None:
+    guarded: bool = False
+    rows: int | None = None
+    array: str | None = None
+    packing: KeyPacking | None = None
+
+
+class Statements:
+    """The queries of one source."""
+
+    def __init__(self, engine: Engine, facts: Facts, plan: Plan, reading: Reading) -> None:
         self._engine = engine
         self._dialect = engine.dialect
         self._facts = facts
         self._plan = plan
         self._settings = facts.settings
-        self._guarded = guarded
-        self._values = engine.field_values(facts, engine.dialect, guarded=guarded, rows=rows)
+        self._guarded = reading.guarded
+        self._values = engine.field_values(facts, engine.dialect, guarded=reading.guarded, rows=reading.rows)
         self._figures = relation(split_name(facts.settings.table)).alias("f")
         self._periods = [] if facts.settings.period is None else [facts.settings.period]
         self._period: ColumnElement[Any] = self._dialect.as_text(sa.literal(ALL))
         if facts.settings.period is not None:
             self._period = column("f", facts.settings.period)
         self._compiled: dict[tuple[str, int], Callable[..., str]] = {}
-        self._packing = packing
-        self.masks = engine.masks(engine.dialect, facts.settings, facts.table, facts.entities, plan.groups, array)
+        self._packing = reading.packing
+        self.masks = engine.masks(
+            engine.dialect, facts.settings, facts.table, facts.entities, plan.groups, reading.array
+        )
 
     @property
     def parts_are_cheap(self) -> bool:
@@ -112,7 +113,7 @@ class Statements:
             pivot = self._pivot(fields, within, flat=False).subquery("p")
             selected, masks = self.masks.beside(pivot, "p", "entity")
             numbers = [column("p", f"{letter}{i}") for i in range(len(fields)) for letter in "cx"]
-            keys = [self._dialect.read_key(column("p", name)) for name in ("entity", "period")]
+            keys = (self._dialect.read_key(column("p", name)) for name in ("entity", "period"))
             return selected.add_columns(*keys, *masks, *numbers)
 
         return self._of_parts(f"rows {fields}", _each(query), [within])

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from enum import Enum
 
 import msgspec
 
@@ -97,11 +98,20 @@ class Base(msgspec.Struct, frozen=True):
     cooldown: RedisCooldown = msgspec.field(default_factory=RedisCooldown)
 
 
+class JobState(Enum):
+    """Where a job is: it waits for the lock, it runs under its lease, or its worker has ended."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
 class Job:
     """The job of one database: waits for the lock, holds the lease, stores the results and records the end."""
 
     def __init__(self, settings: Settings, base: Base, task: Task, worker: Worker) -> None:
         self.task = task
+        self.state = JobState.WAITING
         self.id = uuid.uuid4().hex
         self.lease: Lease | None = None
         self.held: LockHeld | None = None
@@ -119,14 +129,13 @@ class Job:
         self._give_up_at = self.began + task.wait
         self._renew_at = 0.0
         self._stored_phase = ("", 0.0)  # and when it was stored
-        self._worker_done = False
         self._out_of_reach = False
         # Random, so that hosts do not retry at the same time; one draw per job, so that its counters do.
         self._backoff = backoff(settings.breaker, random.random())  # noqa: S311 - no secret
 
     def done(self) -> bool:
         """Whether the worker has ended and all its results are stored."""
-        return self._worker_done and not self._pending
+        return self.state is JobState.ENDED and not self._pending
 
     def receive(self, line: bytes) -> None:
         """Handle a report of the worker."""
@@ -137,15 +146,15 @@ class Job:
                 cells = self._base.claims.take(finished.counter, tuple(map(storable, finished.cells)))
                 self._pending.append(msgspec.structs.replace(finished, cells=cells))
             case Ended(failure):
-                self._worker_done = True
+                self.state = JobState.ENDED
                 self.failure = failure
 
     def closed(self, status: int) -> None:
         """Handle the exit of the worker: a failure, unless it has reported its end."""
-        if not self._worker_done:
+        if self.state is not JobState.ENDED:
             cause = f"signal {-status}" if status < 0 else f"exit status {status}"
             self.failure = Failure(Reason.WORKER, f"the worker process died ({cause}) before it was done")
-            self._worker_done = True
+            self.state = JobState.ENDED
 
     def tick(self) -> float | None:
         """Do what is due: acquire the lock, store results, renew the lease. `None` where the lease is lost."""
@@ -269,8 +278,9 @@ class Job:
                     self._base.log(self._event(Level.INFO, Category.LOCK, "waiting", str(held)))
                 return time.monotonic() + POLL
             self.failure = Failure(Reason.LOCKED, held.message, held.hint)
-            self._worker_done = True
+            self.state = JobState.ENDED
             return math.inf
+        self.state = JobState.RUNNING
         self.held = None
         self.began = before  # so that this deadline is never later than the lock's own
         self.deadline = self.began + self.task.timeout

@@ -15,7 +15,7 @@ from countercache.compute.latest_period import likely
 from countercache.compute.plan import Plan, labels
 from countercache.databases.base import Database, Refused
 from countercache.databases.query_parts import Range
-from countercache.databases.statements import Statements
+from countercache.databases.statements import Reading, Statements
 from countercache.model.results import Check, Finding, Health
 from countercache.model.states import Reason
 from countercache.model.table import Table
@@ -180,7 +180,7 @@ def _some_periods(names: Names) -> Plan | None:
 
 def _statement(database: Database, names: Names, plan: Plan, within: Range) -> str:
     """The query that a run spends its time on."""
-    statements = Statements(database.engine, names.facts, plan, guarded=False, rows=names.facts.table.rows)
+    statements = Statements(database.engine, names.facts, plan, Reading(rows=names.facts.table.rows))
     return statements.totals(within) if plan.totals else statements.entity_pass(plan.entity_specs, within)
 
 
@@ -188,7 +188,7 @@ def _part_cost(database: Database, names: Names) -> float:
     """What a range of entities costs that has hardly any."""
     if not database.features.reads_ranges_cheaply:
         return database.catalog.cost(_statement(database, names, names.plan, Range(0, 0)))
-    statements = Statements(database.engine, names.facts, names.plan, guarded=False)
+    statements = Statements(database.engine, names.facts, names.plan, Reading())
     first = statements.boundary(None, 1)
     if not names.facts.settings.entities:
         # To find where the next range begins costs as much.

@@ -19,7 +19,7 @@ from countercache.databases.entity_columns import EntityColumns
 from countercache.databases.field_values import InexactError, read_example
 from countercache.databases.group_masks import unmask, words_of
 from countercache.databases.query_parts import KeyPacking, Part
-from countercache.databases.statements import Statements
+from countercache.databases.statements import Reading, Statements
 from countercache.errors import ConfigError
 from countercache.model.states import Reason
 from countercache.model.table import Key
@@ -59,25 +59,17 @@ class Passes:
         self._guarded = names.may_reject()
         self._overflows = False
         self._checked: frozenset[str] = frozenset()
-        self._statements: dict[tuple[bool, int | None, KeyPacking | None], Statements] = {}
+        self._statements: dict[Reading, Statements] = {}
         self._engine = database.engine
         self._packing: KeyPacking | None = self._engine.packing(names.facts, len(plan.groups))
 
     def statements(self, rows: int | None = None) -> Statements:
         """The queries, of which one adds up so many rows at most (`None`: all that the table has)."""
         limit = _NO_ROWS if self._overflows else self._names.facts.table.rows if rows is None else rows
-        how = (self._guarded, limit, self._packing)
-        if how not in self._statements:
-            self._statements[how] = Statements(
-                self._engine,
-                self._names.facts,
-                self._plan,
-                guarded=self._guarded,
-                rows=limit,
-                array=self._array,
-                packing=self._packing,
-            )
-        return self._statements[how]
+        reading = Reading(self._guarded, limit, self._array, self._packing)
+        if reading not in self._statements:
+            self._statements[reading] = Statements(self._engine, self._names.facts, self._plan, reading)
+        return self._statements[reading]
 
     def read_only(self, periods: Iterable[Key] | None) -> None:
         """From now on read these periods and no others (`None`: all)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ CREATE TABLE data_field (id INTEGER, name TEXT);
 BUDGETS = """
 CREATE TABLE budget (council TEXT, year TEXT, roads NUMERIC, parks NUMERIC, debt TEXT);
 CREATE TABLE texts (council TEXT, year TEXT, debt TEXT, people TEXT);
-CREATE TABLE keys (council TEXT, year TEXT);
+CREATE TABLE "keys" (council TEXT, year TEXT);
 """
 LOOKUP = 'fields = { table = "data_field" }\n'
 
@@ -168,9 +169,8 @@ def test_an_unknown_field_is_answered_with_those_there_are(
 ) -> None:
     """The hint is the answer: it does not send to a command that says nothing more."""
     directory = site(sql, toml + counter(formula))
-    made = {"tables.db": "TEXT", "tables.duckdb": "VARCHAR"}
-    text = next((type_ for file, type_ in made.items() if (directory / file).exists()), "text")
-    assert failure(directory) == f"total: config: counter total: {why.replace('{text}', text)}"
+    said = re.sub("of type (text|TEXT|String|VARCHAR):", "of type {text}:", failure(directory))
+    assert said == f"total: config: counter total: {why}"
 
 
 def test_a_misspelt_field_of_the_counters_own_name_is_no_circle(site: Site) -> None:

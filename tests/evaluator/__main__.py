@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.clickhouse_server import Server as ClickHouseServer
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import DuckDB, Generic, Place, PostgreSQL, SQLite
+from tests.evaluator.places import ClickHouse, DuckDB, Generic, MariaDB, Place, PostgreSQL, SQLite
+from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 
-KINDS = ("postgresql", "sqlite", "duckdb", "generic")
+FILES = (DuckDB, Generic, SQLite)
+KINDS = ("clickhouse", "duckdb", "generic", "mariadb", "postgresql", "sqlite")
 
 
 @contextmanager
@@ -23,26 +26,33 @@ def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Place
     """A database of each kind."""
     places: dict[str, Place] = {}
     cluster = Cluster() if "postgresql" in kinds else None
+    server = Server() if "mariadb" in kinds else None
+    clickhouse = ClickHouseServer(directory / "clickhouse") if "clickhouse" in kinds else None
     try:
         if cluster:
             cluster.execute("CREATE DATABASE comparison TEMPLATE template0")
             places["postgresql"] = PostgreSQL(cluster.url("comparison"))
-        if "sqlite" in kinds:
-            places["sqlite"] = SQLite(directory / "figures.db")
-        if "duckdb" in kinds:
-            places["duckdb"] = DuckDB(directory / "figures.duckdb")
-        if "generic" in kinds:
-            places["generic"] = Generic(directory / "generic.db")
+        if clickhouse:
+            clickhouse.execute("CREATE DATABASE comparison")
+            places["clickhouse"] = ClickHouse(clickhouse.url("comparison"))
+        places |= {of.kind: of(directory / f"figures.{of.kind}") for of in FILES if of.kind in kinds}
+        if server:
+            server.execute("CREATE DATABASE comparison")
+            places["mariadb"] = MariaDB(server, "comparison")
         yield places
     finally:
         for place in places.values():
             place.close()
+        if clickhouse:
+            clickhouse.close()
         if cluster:
             cluster.close()
+        if server:
+            server.close()
 
 
 def main() -> int:
-    """Draw cases, on each engine by turns; exit 1 where any differs from the page."""
+    """Draw cases, in turn on each kind of database; exit 1 where any differs from the page."""
     parser = argparse.ArgumentParser(description="Compare what countercache computes with what docs/semantics.md says.")
     parser.add_argument("--cases", type=int, default=500, help="how many (default: 500)")
     parser.add_argument(

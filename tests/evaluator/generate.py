@@ -320,5 +320,5 @@ def _named(name: str) -> str:
 
 
 def draw(seed: int, kind: str) -> Case:
-    """The case of a seed, on `postgresql` or `sqlite`."""
+    """The case of a seed, on `postgresql`, `sqlite` or `mariadb`."""
     return Draw(seed, kind).case()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
+import clickhouse_connect
 import duckdb
 import psycopg
+from sqlalchemy import make_url
 
+from tests import clickhouse_server
 from tests.computing import generic_url
 from tests.evaluator.tables import Column, Row, Stored, Table
+from tests.mariadb import MariaDB as Server
 
 # Of each column of a case its type and collation, by table and column, where the catalogue does not tell all of it.
 Declared = Mapping[str, Mapping[str, str]]
@@ -42,7 +47,7 @@ class Place(Protocol):
         """SQL for a column as text."""
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connection."""
 
 
 class SQLite:
@@ -160,6 +165,93 @@ class PostgreSQL:
     def as_text(self, column: str) -> str:
         """SQL for a column as text."""
         return f"{column}::text"
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+class ClickHouse:
+    """A ClickHouse database of our own."""
+
+    kind = "clickhouse"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        target = make_url(url)
+        self._database = target.database or ""
+        self._owner = clickhouse_server.Client(target.port or 0)
+        self._client = clickhouse_connect.get_client(
+            host=target.host, port=target.port, database=self._database, autogenerate_session_id=False
+        )
+
+    def load(self, script: str) -> None:
+        """Empty the database and fill it. There are no constraints of keys."""
+        for (table,) in self.rows("SHOW TABLES"):
+            self._client.command(f"DROP TABLE {quoted(table)}")
+        without_keys = re.sub(r", (UNIQUE|PRIMARY KEY) \([^)]*\)\);", ");", script)
+        nullable = re.sub(r'(?<=" )(text|integer|date)(?=[,)])', r"Nullable(\1)", without_keys)
+        settings = {**clickhouse_server.STANDARD, "data_type_default_nullable": "0"}
+        self._owner.script(nullable, self._database, settings)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query. Texts of fixed length come as what they are filled with has left them."""
+        return [tuple(map(_unfilled, row)) for row in self._client.query(sql).result_rows]
+
+    def types(self, table: str) -> dict[str, str]:
+        """The types of a table's columns."""
+        return {row[0]: row[1] for row in self.rows(f"DESCRIBE TABLE {quoted(table)}")}
+
+    def as_text(self, column: str) -> str:
+        """SQL for a column as text."""
+        return f"replaceRegexpOne(toString({column}), '\\\\0+$', '')"
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def _unfilled(value: Any) -> Any:
+    return value.rstrip(b"\0").decode() if isinstance(value, bytes) else value
+
+
+class MariaDB:
+    """A MariaDB database of our own. Names are in double quotes here, and a backslash is one."""
+
+    kind = "mariadb"
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.url = server.url(name)
+        self._name = name
+        self._connection = server.connect(name)
+        self.rows("SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES', time_zone = '+00:00'")
+
+    def load(self, script: str) -> None:
+        """Make the database anew."""
+        made = f"CREATE DATABASE {self._name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+        self.rows(f"DROP DATABASE {self._name}; {made}; USE {self._name}; {script}")
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            rows = list(cursor.fetchall())
+            while cursor.nextset():
+                pass
+            return rows
+
+    def types(self, table: str) -> dict[str, str]:
+        """The declared types of a table's columns, without their collations."""
+        return dict(
+            self.rows(
+                "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
+                f" WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION"
+            )
+        )
+
+    def as_text(self, column: str) -> str:
+        """SQL for a column as text."""
+        return f"CAST({column} AS CHAR)"
 
     def close(self) -> None:
         """Close the connection."""

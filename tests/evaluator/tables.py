@@ -1,11 +1,12 @@
 """Tables as a case describes them, and what the database defines of their columns: equality, order and print.
 
 The section "Keys" of docs/semantics.md: what the database takes for one key is one key. How each type compares is in
-the manuals of PostgreSQL and SQLite, and said here again in Python.
+the manuals of PostgreSQL, SQLite and MariaDB, and said here again in Python.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -40,6 +41,11 @@ class Column:
     def text_key(self, text: str) -> Hashable:
         """The same for texts that this column's collation takes for equal."""
         declared = self.type.upper()
+        if "GENERAL_CI" in declared:
+            parts = unicodedata.normalize("NFKD", text.rstrip(" "))
+            return ("text", "".join(c.upper() for c in parts if not unicodedata.combining(c)))
+        if "UTF8MB4_BIN" in declared:
+            return ("text", text.rstrip(" "))
         if "CITEXT" in declared:
             return ("text", text.lower())
         if "NOCASE" in declared:
@@ -51,6 +57,8 @@ class Column:
     def place(self, stored: Stored) -> tuple[int, Any]:
         """Where the value stands in the column's order: SQLite puts numbers before texts, and texts before blobs."""
         value = stored.value
+        if isinstance(value, str) and self.type.startswith("enum"):
+            return (2, self.type.index(f"'{value}'"))  # as declared, whatever the words
         if isinstance(value, str):
             key = self.text_key(value)
             assert isinstance(key, tuple)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pymysql
 import redis
 
 from countercache.config import loader
@@ -35,6 +36,7 @@ from tests.faults import figures
 from tests.faults.processes import Result, Run
 from tests.faults.proxy import Proxy
 from tests.faults.zygote import ROOT, Ended, Zygote
+from tests.mariadb import MariaDB
 from tests.postgres import Cluster
 from tests.valkey import Valkey
 
@@ -55,6 +57,7 @@ class World:
         self._numbers = itertools.count()
         self._idle: list[str] = []
         self._kept: dict[str, list[Site]] = {}
+        self._servers: list[MariaDB] = []
         self._clusters: list[Cluster] = []
         self._idle_clusters: list[Cluster] = []
         self._lock = threading.Lock()
@@ -103,6 +106,15 @@ class World:
             connection.execute(figures.POSTGRES_TABLES)
         return cluster
 
+    def server(self, *, own: bool) -> MariaDB:
+        """A MariaDB server: of the sites that do not disturb it, or one of a site's own."""
+        with self._lock:
+            if own or not self._servers:
+                self._servers.insert(len(self._servers) if own else 0, server := MariaDB())
+                server.execute("CREATE USER site@'%'; GRANT ALL ON *.* TO site@'%'")
+                return server
+            return self._servers[0]
+
     def give_back_cluster(self, cluster: Cluster) -> None:
         """Take it back, running."""
         if cluster.process.poll() is not None:
@@ -124,6 +136,8 @@ class World:
         self.valkey.close()
         for cluster in self._clusters:
             cluster.close()
+        for server in self._servers:
+            server.close()
         self._admin.close()
 
 
@@ -158,11 +172,16 @@ class Site:
             self.valkey = Valkey(*own_valkey)
             self._closing.callback(self.valkey.close)
             self.valkey.start()
-        self.cluster = world.cluster
+        self.cluster: Cluster | MariaDB = world.cluster
         self.database = ""
-        if own_cluster:
-            self.cluster = world.own_cluster()
-            self._closing.callback(world.give_back_cluster, self.cluster)
+        if kind == "mariadb":
+            self.cluster = world.server(own=own_cluster)
+            self.database = f"site_{self.number}"
+            self.cluster.execute(f"CREATE DATABASE {self.database}")
+            self.cluster.execute(figures.MARIADB_TABLES, self.database)
+        elif own_cluster:
+            self.cluster = cluster = world.own_cluster()
+            self._closing.callback(world.give_back_cluster, cluster)
             self.database = "postgres"
         elif kind == "postgres":
             self.database = world.database()
@@ -210,6 +229,8 @@ class Site:
         if self.kind == "sqlite":
             return f"sqlite:///{self.directory / 'figures.db'}"
         port = self.database_proxy.port if self.database_proxy else self.cluster.port
+        if self.kind == "mariadb":
+            return f"mariadb://site@127.0.0.1:{port}/{self.database}"
         return f"postgresql://postgres@127.0.0.1:{port}/{self.database}"
 
     @property
@@ -315,6 +336,8 @@ class Site:
         """The pids of the server's processes for this site's database."""
         if self.kind == "sqlite":
             return []
+        if self.kind == "mariadb":
+            return [pid for (pid,) in self._sessions("")]
         sql = f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.database}' AND pid <> pg_backend_pid()"
         if self.cluster is self.world.cluster:
             return [pid for (pid,) in self.world.admin(sql)]
@@ -327,11 +350,21 @@ class Site:
         """Whether a statement of the program's sleeps or waits in the database; on SQLite, whether a run goes on."""
         if self.kind == "sqlite":
             return bool(self.redis.hget(self.keys.lock("main"), "phase") not in (None, "starting", "connecting"))
+        if self.kind == "mariadb":
+            return bool(self._sessions("AND (STATE LIKE 'User sleep%' OR STATE LIKE 'Waiting for table%')"))
         sql = (
             "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND wait_event_type IN ('Timeout', 'Lock') "
             f"AND datname = '{self.database}' AND pid <> pg_backend_pid()"
         )
         return bool(self.world.admin(sql) if self.cluster is self.world.cluster else self.cluster.execute(sql))
+
+    def _sessions(self, condition: str) -> list[tuple[int]]:
+        """The sessions of the program in MariaDB; none while it is down."""
+        where = f"USER = 'site' AND DB = '{self.database}' {condition}"
+        try:
+            return self.cluster.execute(f"SELECT ID FROM information_schema.PROCESSLIST WHERE {where}")
+        except pymysql.OperationalError:
+            return []
 
     @contextlib.contextmanager
     def table_locked(self) -> Iterator[None]:
@@ -339,6 +372,11 @@ class Site:
         if self.kind == "sqlite":
             with contextlib.closing(sqlite3.connect(self.directory / "figures.db", isolation_level=None)) as held:
                 held.execute("BEGIN EXCLUSIVE")
+                yield
+            return
+        if isinstance(self.cluster, MariaDB):
+            with self.cluster.connect(self.database) as rival, rival.cursor() as cursor:
+                cursor.execute("LOCK TABLES figure WRITE")
                 yield
             return
         with psycopg.connect(self.cluster.url(self.database), application_name="rival") as connection:

@@ -57,8 +57,8 @@ def _all_that_define(holder: Any, attribute: str) -> list[Any]:
     """A module or class, and for an abstract method the classes that give it."""
     if not isinstance(holder, type):
         return [holder]
-    for module in ("countercache.databases.postgresql.connection", "countercache.databases.sqlite.connection"):
-        importlib.import_module(module)
+    for engine in ("mysql", "postgresql", "sqlite"):
+        importlib.import_module(f"countercache.databases.{engine}.connection")
     found = [holder, *holder.__subclasses__()]
     return [cls for cls in found if attribute in cls.__dict__]
 

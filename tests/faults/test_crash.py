@@ -31,7 +31,7 @@ GUARD = (
 WORKER = (("work", 1), ("order", 1), ("connect", 1), ("report", 6))
 
 
-def _point(trial: Trial, points: tuple[tuple[str, int], ...], do: str) -> dict[str, Any]:
+def kill_at(trial: Trial, points: tuple[tuple[str, int], ...], do: str) -> dict[str, Any]:
     """A point of the run: each in turn, before it or after it, at one of its passings."""
     name, passings = points[trial.seed % len(points)]
     order = point(name, trial.rng.choice(MOMENTS), nth=trial.rng.randint(1, passings), do=do)
@@ -39,7 +39,7 @@ def _point(trial: Trial, points: tuple[tuple[str, int], ...], do: str) -> dict[s
     return order
 
 
-def _dies(trial: Trial, order: dict[str, Any]) -> None:
+def dies(trial: Trial, order: dict[str, Any]) -> None:
     """A run whose guard dies at a point: nothing of it stays, and the next one succeeds when the lease has ended."""
     site = trial.site
     site.change()
@@ -52,13 +52,13 @@ def _dies(trial: Trial, order: dict[str, Any]) -> None:
 @injections("crash", 18)
 def test_the_guard_is_killed_at_a_named_point(trial: Trial) -> None:
     """SIGKILL of the guard before or after each step of a run: promises A, C and E, and the next run succeeds."""
-    _dies(trial, _point(trial, GUARD, "kill"))
+    dies(trial, kill_at(trial, GUARD, "kill"))
 
 
 @injections("crash", 10)
 def test_the_worker_is_killed_at_a_named_point(trial: Trial) -> None:
     """SIGKILL of the worker: the guard hears of it at once, stores what was complete and says that the worker died."""
-    order = _point(trial, WORKER, "kill")
+    order = kill_at(trial, WORKER, "kill")
     site = trial.site
     site.change()
     run = site.start("warmup", *FORMULAS, "nap", points=(order,))
@@ -71,7 +71,7 @@ def test_the_worker_is_killed_at_a_named_point(trial: Trial) -> None:
 @injections("crash", 9)
 def test_both_are_killed_at_a_named_point(trial: Trial) -> None:
     """SIGKILL of the guard and its worker at one moment."""
-    _dies(trial, _point(trial, GUARD, "kill both"))
+    dies(trial, kill_at(trial, GUARD, "kill both"))
 
 
 @injections("crash", 10)

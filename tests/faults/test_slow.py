@@ -12,7 +12,8 @@ OVERSHOOT = 1.0
 """Seconds that a run may end after its deadline."""
 
 
-def _times_out(trial: Trial) -> None:
+def times_out(trial: Trial) -> None:
+    """A query that would take a minute ends the run at its deadline, which keeps what it has."""
     site = trial.site
     old = site.generation
     trial.warm("nap")
@@ -31,13 +32,13 @@ def _times_out(trial: Trial) -> None:
 @injections("slow query", 6)
 def test_a_slow_query_times_out(trial: Trial) -> None:
     """`pg_sleep`: exit 124, at most 1 s over; what was complete is stored, the rest keeps its last values."""
-    _times_out(trial)
+    times_out(trial)
 
 
 @injections("slow query", 3, kind="sqlite")
 def test_a_slow_query_on_sqlite_times_out(trial: Trial) -> None:
     """A recursive query on SQLite: the same."""
-    _times_out(trial)
+    times_out(trial)
 
 
 @injections("slow query", 5)
@@ -56,7 +57,8 @@ def test_a_slow_source_times_out(trial: Trial) -> None:
     trial.recovers()
 
 
-def _one_slow_counter(trial: Trial) -> None:
+def one_slow_counter(trial: Trial) -> None:
+    """A counter beyond its own timeout fails alone."""
     site = trial.site
     site.change()
     run = site.start("warmup", "brief", *FORMULAS)
@@ -70,13 +72,13 @@ def _one_slow_counter(trial: Trial) -> None:
 @injections("slow query", 3)
 def test_one_slow_counter_does_not_cost_the_others_theirs(trial: Trial) -> None:
     """Promise G: a counter over its own timeout fails alone; exit 3."""
-    _one_slow_counter(trial)
+    one_slow_counter(trial)
 
 
 @injections("slow query", 2, kind="sqlite")
 def test_one_slow_counter_on_sqlite_does_not_cost_the_others_theirs(trial: Trial) -> None:
     """The same on SQLite."""
-    _one_slow_counter(trial)
+    one_slow_counter(trial)
 
 
 @injections("locked table", 4)
@@ -102,16 +104,17 @@ def test_a_locked_table_is_an_error_in_time(trial: Trial) -> None:
 @injections("locked table", 3)
 def test_a_locked_table_ends_the_run_at_its_deadline(trial: Trial) -> None:
     """A lock_timeout longer than the run: exit 124 at the deadline, never later, also behind 30 entities' batches."""
-    _deadline_at_a_lock(trial)
+    deadline_at_a_lock(trial)
 
 
 @injections("locked table", 2, kind="sqlite")
 def test_a_locked_file_ends_the_run_at_its_deadline(trial: Trial) -> None:
     """BEGIN EXCLUSIVE on SQLite: the busy timeout is never longer than the time left."""
-    _deadline_at_a_lock(trial)
+    deadline_at_a_lock(trial)
 
 
-def _deadline_at_a_lock(trial: Trial) -> None:
+def deadline_at_a_lock(trial: Trial) -> None:
+    """Another session holds the table, or the file, for longer than the run may take."""
     site = trial.site
     old = site.generation
     site.change()

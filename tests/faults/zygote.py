@@ -140,6 +140,8 @@ def _say(**fact: object) -> None:
 def _load() -> None:
     """All that the commands import where they use it."""
     import psycopg  # noqa: F401
+    import pymysql  # noqa: F401
+    import sqlalchemy.dialects.mysql.pymysql
     import sqlalchemy.dialects.postgresql.psycopg
     import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 

@@ -18,7 +18,9 @@ from countercache.settings import (
     Settings,
     SourceSettings,
 )
-from tests.computing import compute, councils, field_names, figures, generic_url, load, published
+from tests.computing import compute, councils, field_names, figures, load, published
+from tests.conftest import ENGINES
+from tests.files import FILES
 
 COUNTRIES = {"England": "england", "Scotland": "scotland", "Wales": "wales", "Northern Ireland": "northern-ireland"}
 
@@ -32,18 +34,12 @@ CREATE TABLE financial_figure (
 """
 
 
-@pytest.fixture(
-    params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb", "anysqlite", "anyduckdb"]
-)
+@pytest.fixture(params=[*ENGINES, *FILES])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/figures.db"
-    if request.param == "duckdb":
-        return f"duckdb:///{tmp_path}/figures.duckdb"
-    if request.param.startswith("any"):
-        return generic_url(f"{request.param.removeprefix('any')}:///{tmp_path}/figures.db")
-    make: Callable[[], str] = request.getfixturevalue("make_database")
+    make: Callable[[], str] = request.getfixturevalue(request.param)
     return make()
 
 
@@ -114,7 +110,8 @@ def test_wide_table(url: str) -> None:
     for code, field, period, value in figures():
         rows.setdefault((code, period), {})[field] = value
     country = {council["code"]: council["country"] for council in councils()}
-    columns = ", ".join(f'"{name}" NUMERIC' for name in fields)
+    # Without a precision some have no decimals.
+    columns = ", ".join(f'"{name}" NUMERIC(18, 2)' for name in fields)
     load(
         url,
         f'CREATE TABLE "Borrowing and investment" (authority TEXT, country TEXT, period TEXT, {columns})',

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from countercache.databases.dialect import Dialect
+from countercache.databases.mysql.dialect import MySQLDialect
 from countercache.databases.postgresql.dialect import PostgresDialect
 from countercache.databases.sqlite.dialect import SQLiteDialect
 
-ENGINES: dict[str, Dialect] = {"postgresql": PostgresDialect(), "sqlite": SQLiteDialect()}
+ENGINES: dict[str, Dialect] = {"mysql": MySQLDialect(), "postgresql": PostgresDialect(), "sqlite": SQLiteDialect()}
 
 GOOD = [
     "country = 'England'",
@@ -38,10 +39,30 @@ BAD = {
     "-- nothing": "it is empty",
     "/* nothing */": "it is empty",
     "a = 1\0": "it has a NUL character",
+    "a = '__[POSTCOMPILE_part0]'": "it has __[POSTCOMPILE_, which is reserved",
     "a = 'x'')": 'a "\'" is never closed',
     "a = 1 -- )\n)": 'it has a ")" too many',
 }
 
+MYSQL = {
+    r"a = '\') or (1=1": 'a "\'" is never closed',
+    r"a = 'x\'' ) or (b = '1": 'it has a ")" too many',
+    r"a = 'x\\') or (1=1": 'it has a ")" too many',
+    r'a = "x\")"': "",
+    'a = ")"': "",
+    "`a)b` = 1": "",
+    r"`a\` = ')'": "",
+    "a = 1 # )": "",
+    "# nothing": "it is empty",
+    "a = 1 --)": 'it has a ")" too many',
+    "a = 1 --\t)": "",
+    "a = 1 --": "",
+    "a /* /* */ = 1": "",
+    "a = 1 /*!50000 ) or (1=1 */": "it has a comment that is run, /*! … */",
+    "a = 1 /*M! ) or (1=1 */": "it has a comment that is run, /*! … */",
+    "a = '/*!'": "",
+    "a = _latin1'\\')'": "",
+}
 POSTGRES = {
     r"a = E'\')' ": "",
     r"a = e'\\') or (1=1": 'it has a ")" too many',
@@ -94,8 +115,14 @@ def test_more_or_less_than_one_expression(condition: str, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "condition", "expected"),
-    [("postgresql", *each) for each in POSTGRES.items()] + [("sqlite", *each) for each in SQLITE.items()],
+    [
+        *(("mysql", *each) for each in MYSQL.items()),
+        *(("postgresql", *each) for each in POSTGRES.items()),
+        *(("sqlite", *each) for each in SQLITE.items()),
+    ],
 )
 def test_what_only_one_database_reads_so(kind: str, condition: str, expected: str) -> None:
-    """Backslashes, dollar quotes, nested comments and the ends of lines are PostgreSQL's, other quotes SQLite's."""
+    """Dollar quotes and nested comments are PostgreSQL's, other quotes SQLite's, backslashes in every text and comments
+    that are run MySQL's.
+    """
     assert ENGINES[kind].flaw(condition) == expected

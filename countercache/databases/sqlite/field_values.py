@@ -36,9 +36,13 @@ class SQLiteFieldValues(FieldValues):
         """
         return self._numbers(field, "")
 
-    def of_entity(self, field: str, *, flat: bool) -> list[str]:  # noqa: ARG002 - nothing is gained by it
-        """The first and the last of these."""
-        hundredths, _, rest = self._numbers(field, self.only(field))
+    def of_entity(self, field: str, *, flat: bool) -> list[str]:
+        """The first and the last of these; or of one row, which is never guarded, what would be added."""
+        only = self.only(field)
+        if flat:
+            hundredths = _hundredths(self.value(field), self._limit, otherwise="0.0")
+            return [f"CASE WHEN {only} THEN {hundredths} END" if only else hundredths, "NULL"]
+        hundredths, _, rest = self._numbers(field, only)
         return [hundredths, rest]
 
     def rejected(self, field: str | None) -> str:

@@ -86,9 +86,6 @@ class _Max(_Aggregate):
 
 
 class _Count(_Aggregate):
-    def finalize(self) -> str:
-        return super().finalize() or "0"
-
     def first(self, result: int) -> int:  # noqa: ARG002 - each result counts alike
         return 1
 

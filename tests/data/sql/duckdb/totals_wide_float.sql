@@ -1,6 +1,0 @@
-SELECT CAST(f."year" AS TEXT) AS "f.""year""", m."m0", sum(CASE WHEN regexp_full_match(CAST(f."debt" AS TEXT), '[ \t\r\n]*[+-]?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})[ \t\r\n]*') THEN CAST(CAST(f."debt" AS TEXT) AS DECIMAL(27, 9)) END), count(f."debt"), histogram(CAST(f."debt" AS TEXT)) FILTER (WHERE CASE WHEN regexp_full_match(CAST(f."debt" AS TEXT), '[ \t\r\n]*[+-]?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})[ \t\r\n]*') THEN CAST(CAST(f."debt" AS TEXT) AS DECIMAL(27, 9)) END IS NULL), sum(CASE WHEN regexp_full_match(CAST(f."reserves" AS TEXT), '[ \t\r\n]*[+-]?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})[ \t\r\n]*') THEN CAST(CAST(f."reserves" AS TEXT) AS DECIMAL(27, 9)) END), count(f."reserves"), histogram(CAST(f."reserves" AS TEXT)) FILTER (WHERE CASE WHEN regexp_full_match(CAST(f."reserves" AS TEXT), '[ \t\r\n]*[+-]?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})[ \t\r\n]*') THEN CAST(CAST(f."reserves" AS TEXT) AS DECIMAL(27, 9)) END IS NULL)
-FROM "site"."budget" AS f JOIN (SELECT "id" AS key, CASE WHEN (
-region = 'North' -- as the site has it
-) THEN 1 ELSE 0 END + CASE WHEN ("slug" IN ('leeds', 'st-helen''s', '50%')) THEN 2 ELSE 0 END AS m0
-FROM "council"
-WHERE "id" IS NOT NULL) AS m ON m."key" = f."council_id" GROUP BY f."year", m."m0"

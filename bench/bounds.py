@@ -91,6 +91,11 @@ BOUNDS = (
         *(13.0, "×", _ratio("sqlite-5m", parts.TOTALS, parts.BARE, of_job)),
     ),
     Bound(
+        "ClickHouse, 50 M figures, 20 counters over totals: whole command / one query for each counter and period",
+        *(0.3, "×", _ratio("clickhouse-50m", parts.TOTALS, parts.QUERIES)),
+    ),
+    Bound("the same: whole command", 3.0, "s", _seconds("clickhouse-50m", parts.TOTALS)),
+    Bound(
         "MariaDB, 5 M figures, 20 counters over totals: the job, from its lock to its end / bare sum",
         *(4.0, "×", _ratio("mariadb-5m", parts.TOTALS, parts.BARE, of_job)),
     ),

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,8 @@ import pymysql
 from bench import data
 from bench.data import Size
 from bench.measure import Sample
-from tests.mariadb import MariaDB as Server
+from tests.clickhouse_server import Server as ClickHouseServer
+from tests.mariadb import MariaDB as MariaDBServer
 from tests.postgres import Cluster
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -86,10 +88,38 @@ class Postgres(Database):
         return float(self._cluster.execute(spent)[0][0]) / 1000
 
 
+class ClickHouse(Database):
+    """A database of a server."""
+
+    def __init__(self, server: ClickHouseServer, size: Size) -> None:
+        self._server = server
+        self.url = server.url()
+        data.fill_clickhouse(size, lambda statement: server.execute(statement, settings={}))
+
+    def connection(self) -> Any:  # noqa: ANN401 - as the base class has it
+        """There is none: each query has its own."""
+        raise NotImplementedError
+
+    @contextmanager
+    def asking(self) -> Iterator[Ask]:
+        """Queries over one HTTP connection, without settings."""
+        with closing(HTTPConnection("127.0.0.1", self._server.port)) as connection:
+
+            def ask(sql: str) -> list[tuple[Any, ...]]:
+                connection.request("POST", "/?wait_end_of_query=1", sql)
+                answer = connection.getresponse()
+                text = answer.read().decode()
+                if answer.status != 200:
+                    raise ValueError(text)
+                return [tuple(None if cell == "\\N" else cell for cell in row.split("\t")) for row in text.splitlines()]
+
+            yield ask
+
+
 class MariaDB(Database):
     """A database of a server."""
 
-    def __init__(self, server: Server, size: Size) -> None:
+    def __init__(self, server: MariaDBServer, size: Size) -> None:
         self._server = server
         server.execute("CREATE DATABASE bench CHARACTER SET utf8mb4")
         self.url = server.url("bench")

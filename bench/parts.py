@@ -19,8 +19,9 @@ import msgspec
 from bench import baselines, data
 from bench import councils as real
 from bench.data import Size
-from bench.databases import Database, MariaDB, Postgres, SQLite
+from bench.databases import ClickHouse, Database, MariaDB, Postgres, SQLite
 from bench.measure import Contender, Sample, Timing, by_turns, peak_memory, run
+from tests.clickhouse_server import served
 from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 from tests.valkey import Valkey
@@ -149,6 +150,26 @@ def postgres_large(rounds: Rounds, say: Say) -> Result:
         ]
         timings = by_turns(contenders, say)
         return Result(LARGE.figures, timings, _peaks(stand, {TOTALS: at_large, ENTITIES: entities}, say))
+
+
+def clickhouse(size: Size, rounds: Rounds, say: Say) -> Result:
+    """ClickHouse: totals, a bare sum, and one query for each counter and period. No loop over entities."""
+    with ExitStack() as stack:
+        stand, server = Stand(stack), stack.enter_context(served())
+        database = ClickHouse(server, size)
+        totals = stand.configure("totals", database)
+        stand.warmup(totals)
+        with database.asking() as ask:
+            # What it divides itself has no more decimals than what it divides.
+            whole = {counter.name for counter in data.TOTALS if "/" not in counter.formula}
+            ours, theirs = stand.values(totals), baselines.by_query(ask)
+            _agree(*({cell: value for cell, value in of.items() if cell[0] in whole} for of in (ours, theirs)))
+        contenders = [
+            _bare(database, rounds.most),
+            _warmup(TOTALS, stand, database, totals, rounds.most),
+            Contender(QUERIES, lambda: database.timed_asking(baselines.by_query), rounds.slow),
+        ]
+        return Result(size.figures, by_turns(contenders, say), _peaks(stand, {TOTALS: totals}, say))
 
 
 def mariadb(size: Size, rounds: Rounds, say: Say) -> Result:

@@ -49,8 +49,8 @@ class AgentSettings(Base, frozen=True, kw_only=True):
 class DatabaseSettings(Base, frozen=True, kw_only=True):
     """A database to read from. `NAME` is what sources and counters call it, and the name of its job's lock."""
 
-    # As SQLAlchemy or web stacks write it: `postgresql://`, `postgres://`, `mysql://`, `sqlite:///`… Without it
-    # `DATABASE_URL` is used, if that is set. A relative path of SQLite begins at the configuration file.
+    # As SQLAlchemy or web stacks write it: `postgresql://`, `postgres://`, `mysql://`, `clickhouse://`, `sqlite:///`…
+    # Without it `DATABASE_URL` is used, if that is set. A relative path of SQLite begins at the configuration file.
     url: str
     # How long a query waits for a lock that another session holds on a table.
     lock_timeout: Duration = 10.0
@@ -133,6 +133,8 @@ class SourceSettings(Base, frozen=True, kw_only=True):
     entities: Lookup | None = None
     # Where the periods' names and order are; without it the column itself holds them, and sorts them.
     periods: Lookup | None = None
+    # Only on ClickHouse: leave out rows that are to be replaced by newer ones of the same key, as `FINAL` does.
+    final: bool = False
     # In the long layout: where the fields' names are; without it the column itself holds them. In the wide layout: the
     # columns that are fields, as a list, or as a table from a field's name to its column; without it every numeric
     # column but the entity's and the period's.

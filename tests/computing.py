@@ -22,6 +22,7 @@ from countercache.model.states import Computed, Failure
 from countercache.settings import Settings
 from countercache.worker import batching, source_reader, tasks
 from countercache.worker.protocol import COMPUTE, Ended, Finished, Report, StartCommand, decode_report, encode
+from tests import clickhouse_server
 
 DATA = Path(str(resources.files("countercache.demo"))) / "data"
 PUBLISHED = Path(__file__).parent / "data" / "published_totals.csv"
@@ -116,6 +117,9 @@ def load(url: str, script: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
                     marks = ", ".join("?" * len(values[0]))
                     connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
         connection.close()
+        return
+    if url.startswith("clickhouse"):
+        clickhouse_server.load(url, script, rows)
         return
     if url.startswith("mariadb"):
         _load_mariadb(url, script, rows)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.mariadb", "tests.postgres", "tests.valkey"]
+pytest_plugins = ["tests.clickhouse_server", "tests.mariadb", "tests.postgres", "tests.valkey"]
 
 # The markers of pyproject.toml, and the fixtures that need what each stands for. Where a test asks for a fixture only
 # with one of its parameters, that parameter has the marker.
 FIXTURES = {
+    "clickhouse": {"clickhouse", "make_clickhouse"},
     "mariadb": {"make_mariadb", "mariadb"},
     "postgres": {"make_database", "postgres"},
     "valkey": {"make_valkey", "valkey_server", "world"},
@@ -37,22 +38,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"DID NOT RUN: {report.nodeid}: {why}", red=True, bold=True)
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.postgres),
-        pytest.param("mariadb", marks=pytest.mark.mariadb),
-    ]
-)
+ENGINES = [
+    pytest.param("make_clickhouse", id="clickhouse", marks=pytest.mark.clickhouse),
+    pytest.param("make_mariadb", id="mariadb", marks=pytest.mark.mariadb),
+    pytest.param("make_database", id="postgresql", marks=pytest.mark.postgres),
+    "sqlite",
+]
+"""SQLite, and the fixtures that make a database of each other engine."""
+
+
+@pytest.fixture(params=ENGINES)
 def make_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     """Makes a database with the given SQL in it, on each engine; returns its URL."""
-    if request.param == "postgresql":
-        make: Callable[[str], str] = request.getfixturevalue("make_database")
+    if request.param != "sqlite":
+        make: Callable[[str], str] = request.getfixturevalue(request.param)
+        if request.param == "make_mariadb":
+            # It has no index of a whole TEXT.
+            return lambda sql: make(sql.replace("TEXT PRIMARY KEY", "VARCHAR(40) PRIMARY KEY"))
         return make
-    if request.param == "mariadb":
-        make_mariadb: Callable[[str], str] = request.getfixturevalue("make_mariadb")
-        # It has no index of a whole TEXT.
-        return lambda sql: make_mariadb(sql.replace("TEXT PRIMARY KEY", "VARCHAR(40) PRIMARY KEY"))
 
     def in_a_file(sql: str) -> str:
         with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:

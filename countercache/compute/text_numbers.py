@@ -1,7 +1,7 @@
 """Numbers that are written as text: which spellings count, and what number each is. Pure.
 
-The patterns are regular expressions that Python and PostgreSQL read alike. Their five groups are the sign (before or
-after a prefix), the whole part with its separators, the decimals, and the exponent.
+The patterns are regular expressions that Python, PostgreSQL and RE2 read alike. Their six groups are the sign (before
+or after a prefix), the whole part with its separators, the decimals (after a whole part or without one), the exponent.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def patterns(numbers: Numbers) -> Patterns:
         group = re.escape(numbers.thousands)
         # `0,123` is hardly 123: somebody's decimal comma, more likely.
         whole = f"[0-9]+|[1-9][0-9]{{0,2}}(?:{group}[0-9]{{2,3}})*{group}[0-9]{{3}}"
-    body = f"(?=(?:{decimal})?[0-9])({whole})?(?:{decimal}([0-9]*))?([eE][+-]?[0-9]{{1,3}})?"
+    body = f"(?:({whole})(?:{decimal}([0-9]*))?|{decimal}([0-9]+))([eE][+-]?[0-9]{{1,3}})?"
     gap = r"[ \t]*"
     prefix = f"(?:{re.escape(numbers.prefix)}{gap})?" if numbers.prefix else ""
     suffix = f"(?:{gap}{re.escape(numbers.suffix)})?" if numbers.suffix else ""
@@ -74,6 +74,6 @@ def _compiled(numbers: Numbers) -> tuple[re.Pattern[str], re.Pattern[str] | None
 
 
 def _number(match: re.Match[str], numbers: Numbers) -> Decimal:
-    before, after, whole, decimals, exponent = (group or "" for group in match.groups())
+    before, after, whole, decimals, alone, exponent = (group or "" for group in match.groups())
     whole = whole.replace(numbers.thousands, "") if numbers.thousands else whole
-    return Decimal(f"{before or after}{whole or '0'}.{decimals or '0'}{exponent}")
+    return Decimal(f"{before or after}{whole or '0'}.{decimals or alone or '0'}{exponent}")

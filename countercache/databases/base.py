@@ -127,6 +127,9 @@ class Database(ABC):
         """Run statements that make temporary tables, where the engine's `Masks.preparation` asks for some."""
         raise NotImplementedError
 
+    def read_final(self, *, final: bool) -> None:  # noqa: B027 - most engines have no use for it
+        """Leave out, from now on or no more, what waits to be replaced; see `Features.reads_final`."""
+
     @abstractmethod
     def cancel(self) -> None:
         """Stop the running statement; for another thread, soon before the process ends."""

@@ -39,6 +39,10 @@ class Catalog(ABC):
         """What `doctor` reports of the server."""
         yield from ()
 
+    def notes(self, table: Table) -> Iterator[str]:  # noqa: ARG002
+        """What `config check` warns of, for a source, since its table is of this kind."""
+        yield from ()
+
     def cost(self, statement: str) -> float:  # noqa: ARG002
         """What the database thinks that a query costs, by a measure of its own; 0 where it does not tell."""
         return 0.0

@@ -13,7 +13,7 @@ import msgspec
 _NAME = re.compile(r"[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*", re.ASCII)
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _ESCAPED = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
-_BACKSLASHED = {quote: re.compile(rf"{quote}(?:[^{quote}\\]|\\.)*{quote}", re.DOTALL) for quote in "'\""}
+_BACKSLASHED = {quote: re.compile(rf"{quote}(?:[^{quote}\\]|\\.)*{quote}", re.DOTALL) for quote in "'\"`"}
 RUN_COMMENT = "/*!"
 _CONDITIONAL = re.compile(r"/\*M?!")
 # A text goes on where another one follows it on a later line.
@@ -33,8 +33,9 @@ class Lexer(msgspec.Struct, frozen=True, kw_only=True):
     `quotes`: what begins and ends a text or a name, in pairs. `line_ends`: what characters end a comment of one line.
     `nested_comments`: a comment may hold others. `dollar_quotes`: a text may stand between two `$tag$`.
     `escaped_texts`: in a text with an E before it a backslash takes the next character's meaning away; `backslashes`:
-    in every text. `hash_comments`: a # begins a comment of one line; `spaced_dashes`: -- does so only before a space.
-    `conditional_comments`: what stands between /*! and */ is run.
+    in every text, and with `backslashed_names` between backticks. `hash_comments`: a # begins a comment of one line;
+    `slash_comments`: // does; `spaced_dashes`: -- does so only before a space. `conditional_comments`: what stands
+    between /*! and */ is run.
     """
 
     quotes: tuple[str, ...] = ("''", '""')
@@ -43,7 +44,9 @@ class Lexer(msgspec.Struct, frozen=True, kw_only=True):
     dollar_quotes: bool = False
     escaped_texts: bool = False
     backslashes: bool = False
+    backslashed_names: bool = False
     hash_comments: bool = False
+    slash_comments: bool = False
     spaced_dashes: bool = False
     conditional_comments: bool = False
 
@@ -61,7 +64,7 @@ def flaw(condition: str, lexer: Lexer) -> str:
         except _FlawError as error:
             return str(error)
         if at > start:
-            empty = empty and condition.startswith(("--", "/*", "#"), start)
+            empty = empty and condition.startswith(("--", "/*", "#", "//"), start)
             continue
         match condition[at]:
             case "(":
@@ -115,6 +118,8 @@ def bare_words(statement: str, lexer: Lexer) -> list[str]:
 def _begins_line_comment(text: str, at: int, lexer: Lexer) -> bool:
     if text.startswith("#", at):
         return lexer.hash_comments
+    if text.startswith("//", at):
+        return lexer.slash_comments
     if not text.startswith("--", at):
         return False
     return not lexer.spaced_dashes or at + 2 == len(text) or ord(text[at + 2]) <= ord(" ")
@@ -161,7 +166,8 @@ def _with_backslashes(text: str, at: int, lexer: Lexer) -> int:
     """Where a text ends in which a backslash has a meaning, if it is one; else 0."""
     if lexer.escaped_texts and text[at] in "eE" and text.startswith("'", at + 1):
         return _escaped(text, at + 1)
-    if not lexer.backslashes or text[at] not in _BACKSLASHED:
+    escapes = lexer.backslashed_names if text[at] == "`" else lexer.backslashes
+    if not escapes or text[at] not in _BACKSLASHED:
         return 0
     found = _BACKSLASHED[text[at]].match(text, at)
     if not found:

@@ -23,6 +23,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     brings together what belongs to one entity.
     `shares_scans`: it can read a whole table twice at the same time, each time for half of the entities.
     `has_typed_columns`: a column's type decides what it takes for equal, not what a row holds.
+    `one_snapshot`: all statements of a connection read one snapshot.
+    `reads_final`: it has tables in which rows wait to be replaced, and can leave them out; see `Database.read_final`.
     """
 
     block_scan: BlockScan = BlockScan.NONE
@@ -30,3 +32,5 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     reads_ranges_cheaply: bool = False
     shares_scans: bool = False
     has_typed_columns: bool = True
+    one_snapshot: bool = True
+    reads_final: bool = False

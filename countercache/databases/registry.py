@@ -17,12 +17,14 @@ from countercache.settings import DatabaseSettings
 
 GROUP = "countercache.databases"
 
+_CLICKHOUSE = "countercache.databases.clickhouse.connection:ClickHouseTarget [clickhouse]"
 _POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
 _MYSQL = "countercache.databases.mysql.connection:MySQLTarget [mysql]"
 _SQLITE = "countercache.databases.sqlite.connection:SQLiteTarget"
 
 BUILT_IN = {
     **dict.fromkeys(("postgres", "postgresql", "postgis", "pgsql"), _POSTGRESQL),
+    **dict.fromkeys(("clickhouse", "clickhouses", "clickhousedb"), _CLICKHOUSE),
     **dict.fromkeys(("mysql", "mariadb"), _MYSQL),
     **dict.fromkeys(("sqlite", "sqlite3"), _SQLITE),
 }
@@ -34,13 +36,14 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
     try:
         url = sqlalchemy.make_url(settings.url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        hint = "write it as postgresql://USER:PASSWORD@HOST/NAME, mysql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
+        hint = "write it as postgresql://USER:PASSWORD@HOST/NAME, with another engine's name, or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
     entry_point = _entry_point(scheme)
     if entry_point is None:
         hint = (
-            "countercache reads PostgreSQL (postgresql://…), MariaDB and MySQL (mysql://…), and SQLite (sqlite:///PATH)"
+            "countercache reads PostgreSQL (postgresql://…), MariaDB and MySQL (mysql://…), ClickHouse (clickhouse://…),"
+            " and SQLite (sqlite:///PATH)"
         )
         raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
     try:

@@ -111,7 +111,8 @@ class Statements:
             pivot = self._pivot(fields, within, flat=False).subquery("p")
             selected, masks = self.masks.beside(pivot, "p", "entity")
             numbers = [column("p", f"{letter}{i}") for i in range(len(fields)) for letter in "cx"]
-            return selected.add_columns(column("p", "entity"), column("p", "period"), *masks, *numbers)
+            keys = (self._dialect.read_key(column("p", name)) for name in ("entity", "period"))
+            return selected.add_columns(*keys, *masks, *numbers)
 
         return self._of_parts(f"rows {fields}", _each(query), [within])
 

@@ -27,7 +27,8 @@ def surprises(database: Database, settings: Settings, source: Source, counters: 
     if rejected := _rejected(database, source):
         message = f"in a sample, {rejected.message}"
         yield Check(f"source {name}", ok=True, message=message, warning=True, hint=rejected.hint)
-    for message in (*_unlisted(database, source), *_doubles(database, source)):
+    notes = (*_several_snapshots(database, source), *database.catalog.notes(source.names.facts.table))
+    for message in (*notes, *_unlisted(database, source), *_doubles(database, source)):
         yield Check(f"source {name}", ok=True, message=message, warning=True)
     for group, message in (*_mixed(database, settings, source), *_several(database, settings, source)):
         yield Check(f"group {group}", ok=True, message=message, warning=True)
@@ -38,6 +39,15 @@ def surprises(database: Database, settings: Settings, source: Source, counters: 
                 continue
             message = f'its {of.aggregate} for the period "all" is one of each entity in each period'
             yield Check(f"counter {counter}", ok=True, message=message, warning=True)
+
+
+def _several_snapshots(database: Database, source: Source) -> Iterator[str]:
+    """That what is shown side by side may not have been so at any moment, where statements share no snapshot."""
+    if not database.features.one_snapshot and source.plan.totals and source.plan.entity_specs:
+        yield (
+            "it is not read in one snapshot: its counters over entities are read after those over totals, with what is"
+            " written in between"
+        )
 
 
 def _rejected(database: Database, source: Source) -> Failure | None:

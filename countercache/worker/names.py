@@ -117,6 +117,9 @@ class Names(msgspec.Struct, frozen=True):
 def read_names(database: Database, settings: Settings, source: str, counters: Sequence[str]) -> Names:
     """Look at a source's tables. Raises `ConfigError` for a table or column that is not there, or cannot be used."""
     source_settings = settings.sources[source]
+    if source_settings.final and not database.features.reads_final:
+        raise ConfigError(f'source {source} has "final", which is nothing that {database.engine.name} has')
+    database.read_final(final=source_settings.final)
     table = find_table(database, source_settings.table)
     for column in (source_settings.entity, source_settings.period, source_settings.field, source_settings.value):
         if column is not None:

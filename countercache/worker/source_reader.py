@@ -93,6 +93,8 @@ class Source:
         wanted = self._wanted_labels()
         if wanted is None or not self.plan.specs:
             return
+        if LATEST in wanted and not self._database.features.one_snapshot:
+            return  # which one that is, what is read then has to tell
         self._read_only(likely(self.periods(), wanted, compare=self._compares()))
 
     def periods(self) -> tuple[Period, ...]:

@@ -10,25 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.clickhouse_server import Server as ClickHouseServer
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import MariaDB, PostgreSQL, Some, SQLite
+from tests.evaluator.places import ClickHouse, MariaDB, Place, PostgreSQL, SQLite
 from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 
-KINDS = ("postgresql", "sqlite", "mariadb")
+KINDS = ("clickhouse", "mariadb", "postgresql", "sqlite")
 
 
 @contextmanager
-def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Some]]:
+def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Place]]:
     """A database of each kind."""
-    places: dict[str, Some] = {}
+    places: dict[str, Place] = {}
     cluster = Cluster() if "postgresql" in kinds else None
     server = Server() if "mariadb" in kinds else None
+    clickhouse = ClickHouseServer(directory / "clickhouse") if "clickhouse" in kinds else None
     try:
         if cluster:
             cluster.execute("CREATE DATABASE comparison TEMPLATE template0")
             places["postgresql"] = PostgreSQL(cluster.url("comparison"))
+        if clickhouse:
+            clickhouse.execute("CREATE DATABASE comparison")
+            places["clickhouse"] = ClickHouse(clickhouse.url("comparison"))
         if "sqlite" in kinds:
             places["sqlite"] = SQLite(directory / "figures.db")
         if server:
@@ -38,6 +43,8 @@ def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Some]
     finally:
         for place in places.values():
             place.close()
+        if clickhouse:
+            clickhouse.close()
         if cluster:
             cluster.close()
         if server:

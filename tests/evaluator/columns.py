@@ -67,6 +67,11 @@ def _numbered(words: Sequence[str], form: str, *others: str) -> tuple[Key, ...]:
 _Make = Callable[[Sequence[str]], tuple[Key, ...]]
 _UUID = "'0a000000-0000-4000-8000-00000000000{}'"
 TEXTS: Mapping[str, Mapping[str, _Make]] = {
+    "clickhouse": {
+        "Nullable(String)": _plain,
+        "LowCardinality(Nullable(String))": _plain,
+        "Nullable(FixedString(12))": _plain,
+    },
     "postgresql": {"text": _plain, "varchar(20)": _plain, "char(12)": _padded, "citext": _any_case},
     "sqlite": {
         "TEXT": _plain,
@@ -86,6 +91,18 @@ TEXTS: Mapping[str, Mapping[str, _Make]] = {
     },
 }
 OTHERS: Mapping[str, Mapping[str, _Make]] = {
+    "clickhouse": {
+        "Nullable(Int32)": lambda words: _numbered(words, "{}"),
+        "Nullable(UInt8)": lambda words: _numbered(words, "{}"),
+        "Nullable(Int64)": lambda words: _numbered(words, "-90000000000{}"),
+        "Nullable(UInt256)": lambda words: _numbered(words, "9000000000000000000000000000000000{}"),
+        "Nullable(Decimal(20, 3))": lambda words: _numbered(words, "{}.5", "{}.50", "{}.500"),
+        "Nullable(Float64)": lambda words: _numbered(words, "{}.25"),
+        "LowCardinality(Nullable(String))": lambda words: _numbered(words, "'{}'"),
+        "Nullable(UUID)": lambda words: _numbered(words[:9], _UUID),
+        "Nullable(Date)": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+        "Nullable(DateTime('UTC'))": lambda words: _numbered(words[:9], "'202{}-04-01 00:00:00'"),
+    },
     "postgresql": {
         "integer": lambda words: _numbered(words, "{}"),
         "bigint": lambda words: _numbered(words, "90000000000{}"),
@@ -134,6 +151,20 @@ def key_column(rng: random.Random, kind: str, words: Sequence[str]) -> KeyColumn
 # Values
 
 VALUE_TYPES = {
+    "clickhouse": (
+        "Nullable(Int32)",
+        "Nullable(Int64)",
+        "Nullable(UInt64)",
+        "Nullable(Int256)",
+        "Nullable(Decimal(12, 2))",
+        "Nullable(Decimal(38, 10))",
+        "Nullable(Decimal(76, 30))",
+        "Nullable(Float32)",
+        "Nullable(Float64)",
+        "Nullable(String)",
+        "LowCardinality(Nullable(String))",
+        "Nullable(FixedString(60))",
+    ),
     "postgresql": (
         "integer",
         "bigint",
@@ -158,6 +189,7 @@ VALUE_TYPES = {
     ),
 }
 NUMERIC_TYPES = {
+    "clickhouse": VALUE_TYPES["clickhouse"][:9],
     "postgresql": VALUE_TYPES["postgresql"][:6],
     "sqlite": ("INTEGER", "REAL", "NUMERIC", "DECIMAL(12,2)"),
     "mariadb": VALUE_TYPES["mariadb"][:6],
@@ -184,14 +216,18 @@ _BLANK = ("' 12'", "'12 '", "'\t7\n'")
 _TEXT = ("'12'", "'+12'", "'-12'", "'00012'", "'12.'", "'.5'", "'1.2e3'", "'5E-2'", "'1e30'", "'-1e-25'", "'0'", "'-0'")
 
 
+_TYPED = {(kind, declared) for kind in ("clickhouse", "mariadb", "postgresql") for declared in NUMERIC_TYPES[kind]}
+"""The types that hold nothing but numbers."""
+
+
 def value(rng: random.Random, kind: str, declared: str, spelling: Mapping[str, Any] | None, junk: float) -> str:
     """A value of a column as an SQL literal; every so often (`junk`) one that is no number."""
     if rng.random() < 0.12:
         return "NULL"
-    lower = declared.lower()
     odd = rng.random() < junk
-    if kind != "sqlite" and not lower.startswith(("text", "varchar", "citext")):
-        return _postgresql_number(rng, lower, odd=odd) if kind == "postgresql" else _mariadb_number(rng, lower)
+    if (kind, declared) in _TYPED:
+        number = {"clickhouse": _clickhouse_number, "mariadb": _mariadb_number}.get(kind, _postgresql_number)
+        return number(rng, declared, odd=odd)
     if kind == "sqlite" and odd and rng.random() < 0.3:
         return rng.choice(("9e999", "-9e999", "x'31'", "x'00ff'"))
     if spelling and not odd and rng.random() < 0.8:
@@ -213,8 +249,27 @@ def _postgresql_number(rng: random.Random, declared: str, *, odd: bool) -> str:
     return rng.choice((*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'"))
 
 
-def _mariadb_number(rng: random.Random, declared: str) -> str:
-    """There are none that are not finite."""
+def _clickhouse_number(rng: random.Random, declared: str, *, odd: bool) -> str:
+    if "Float" in declared:
+        found = ("nan", "inf", "-inf") if odd else (*_WHOLE, *_DECIMAL, "1e20", "1e-20", "1e30", "16777217", "-0.0")
+        return rng.choice(found)
+    # A literal with decimals would be a float first, and a large one wrap around.
+    return literal(rng.choice(next(numbers for name, numbers in _CLICKHOUSE.items() if name in declared)))
+
+
+_CLICKHOUSE: Mapping[str, Sequence[str]] = {
+    "Decimal(12, 2)": (*_WHOLE, *_DECIMAL[:6]),
+    "Decimal(38, 10)": (*_WHOLE, *_DECIMAL, *_LARGE, "9" * 28),
+    "Decimal(76, 30)": (*_WHOLE, *_DECIMAL, *_LARGE, "1" * 46, f"-{'9' * 46}", f"0.{'0' * 28}1"),
+    "UInt64": ("0", "1", "12", str(2**64 - 1)),
+    "Int256": (*_WHOLE, str(-(2**255)), str(2**255 - 1), str(10**55)),
+    "Int32": _WHOLE,
+    "Int64": (*_WHOLE, str(2**63 - 1), str(-(2**63))),
+}
+
+
+def _mariadb_number(rng: random.Random, declared: str, *, odd: bool) -> str:
+    """There are none that are not finite, however odd."""
     if declared in {"int", "bigint"}:
         return rng.choice(_WHOLE if declared == "int" else (*_WHOLE, *_LARGE))
     if declared == "decimal(12,2)":

@@ -14,13 +14,13 @@ from countercache.model.states import Computed
 from tests.computing import Results, compute
 from tests.evaluator.cases import Case
 from tests.evaluator.evaluate import CONFIG, Cells, Outcome, evaluate
-from tests.evaluator.places import Some
+from tests.evaluator.places import Place
 from tests.evaluator.reduce import reduced
 
 BATCH_SIZES: tuple[int | str, ...] = ("auto", 1, 7)
 
 
-def differences(case: Case, place: Some, directory: Path) -> list[str]:
+def differences(case: Case, place: Place, directory: Path) -> list[str]:
     """Where the product differs from the page, or from itself with batches of another size."""
     place.load(case.script)
     (directory / "countercache.toml").write_text(
@@ -45,7 +45,7 @@ def differences(case: Case, place: Some, directory: Path) -> list[str]:
     return lines
 
 
-def report(case: Case, place: Some, directory: Path) -> str:
+def report(case: Case, place: Place, directory: Path) -> str:
     """What differs, with the case made small; empty where all is as it should be."""
     found = differences(case, place, directory)
     if not found:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import clickhouse_connect
 import psycopg
+from sqlalchemy import make_url
 
+from tests import clickhouse_server
 from tests.evaluator.tables import Column, Row, Stored, Table
 from tests.mariadb import MariaDB as Server
 
@@ -24,6 +28,7 @@ def quoted(name: str) -> str:
 class Place(Protocol):
     """A database with the tables of a case."""
 
+    kind: str
     url: str
 
     def load(self, script: str) -> None:
@@ -37,6 +42,9 @@ class Place(Protocol):
 
     def as_text(self, column: str) -> str:
         """SQL for a column as text."""
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
 class SQLite:
@@ -117,6 +125,50 @@ class PostgreSQL:
         self._connection.close()
 
 
+class ClickHouse:
+    """A ClickHouse database of our own."""
+
+    kind = "clickhouse"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        target = make_url(url)
+        self._database = target.database or ""
+        self._owner = clickhouse_server.Client(target.port or 0)
+        self._client = clickhouse_connect.get_client(
+            host=target.host, port=target.port, database=self._database, autogenerate_session_id=False
+        )
+
+    def load(self, script: str) -> None:
+        """Empty the database and fill it. There are no constraints of keys."""
+        for (table,) in self.rows("SHOW TABLES"):
+            self._client.command(f"DROP TABLE {quoted(table)}")
+        without_keys = re.sub(r", (UNIQUE|PRIMARY KEY) \([^)]*\)\);", ");", script)
+        nullable = re.sub(r'(?<=" )(text|integer|date)(?=[,)])', r"Nullable(\1)", without_keys)
+        settings = {**clickhouse_server.STANDARD, "data_type_default_nullable": "0"}
+        self._owner.script(nullable, self._database, settings)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query. Texts of fixed length come as what they are filled with has left them."""
+        return [tuple(map(_unfilled, row)) for row in self._client.query(sql).result_rows]
+
+    def types(self, table: str) -> dict[str, str]:
+        """The types of a table's columns."""
+        return {row[0]: row[1] for row in self.rows(f"DESCRIBE TABLE {quoted(table)}")}
+
+    def as_text(self, column: str) -> str:
+        """SQL for a column as text."""
+        return f"replaceRegexpOne(toString({column}), '\\\\0+$', '')"
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def _unfilled(value: Any) -> Any:
+    return value.rstrip(b"\0").decode() if isinstance(value, bytes) else value
+
+
 class MariaDB:
     """A MariaDB database of our own. Names are in double quotes here, and a backslash is one."""
 
@@ -158,9 +210,6 @@ class MariaDB:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-
-Some = SQLite | PostgreSQL | MariaDB
 
 
 def read_table(place: Place, name: str, declared: Declared, where: str = "") -> Table:

@@ -19,6 +19,7 @@ from countercache.settings import (
     SourceSettings,
 )
 from tests.computing import compute, councils, field_names, figures, load, published
+from tests.conftest import ENGINES
 
 COUNTRIES = {"England": "england", "Scotland": "scotland", "Wales": "wales", "Northern Ireland": "northern-ireland"}
 
@@ -32,13 +33,7 @@ CREATE TABLE financial_figure (
 """
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("make_mariadb", id="mariadb", marks=pytest.mark.mariadb),
-        pytest.param("make_database", id="postgresql", marks=pytest.mark.postgres),
-        "sqlite",
-    ]
-)
+@pytest.fixture(params=ENGINES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
@@ -114,9 +109,8 @@ def test_wide_table(url: str) -> None:
     for code, field, period, value in figures():
         rows.setdefault((code, period), {})[field] = value
     country = {council["code"]: council["country"] for council in councils()}
-    # Without a precision MariaDB's has no decimals.
-    kind = "NUMERIC(24, 6)" if url.startswith("mariadb") else "NUMERIC"
-    columns = ", ".join(f'"{name}" {kind}' for name in fields)
+    # Without a precision some have no decimals.
+    columns = ", ".join(f'"{name}" NUMERIC(18, 2)' for name in fields)
     load(
         url,
         f'CREATE TABLE "Borrowing and investment" (authority TEXT, country TEXT, period TEXT, {columns})',

@@ -7,43 +7,38 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
+from tests.conftest import ENGINES
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import MariaDB, PostgreSQL, Some, SQLite
+from tests.evaluator.places import ClickHouse, MariaDB, Place, PostgreSQL, SQLite
 
-CASES, CHUNKS = {"postgresql": 30, "sqlite": 30, "mariadb": 60}, 5
+CASES, CHUNKS = {"clickhouse": 60, "mariadb": 60, "postgresql": 30, "sqlite": 30}, 5
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("mariadb", marks=pytest.mark.mariadb),
-        pytest.param("postgresql", marks=pytest.mark.postgres),
-        "sqlite",
-    ]
-)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Some:
+@pytest.fixture(params=ENGINES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A database of each kind for the cases of a chunk."""
-    found: Some
+    found: Place
     if request.param == "sqlite":
         found = SQLite(tmp_path / "figures.db")
-    elif request.param == "mariadb":
+    elif request.param == "make_mariadb":
         url = request.getfixturevalue("make_mariadb")("")
         found = MariaDB(request.getfixturevalue("mariadb"), str(make_url(url).database))
+    elif request.param == "make_clickhouse":
+        found = ClickHouse(request.getfixturevalue("make_clickhouse")())
     else:
-        make: Callable[[], str] = request.getfixturevalue("make_database")
-        found = PostgreSQL(make())
+        found = PostgreSQL(request.getfixturevalue("make_database")())
     request.addfinalizer(found.close)
     return found
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_every_cell_is_what_the_page_says(place: Some, chunk: int, tmp_path: Path) -> None:
+def test_every_cell_is_what_the_page_says(place: Place, chunk: int, tmp_path: Path) -> None:
     """Thirty cases on each database or more, with batches of every size: each cell in full."""
     given = os.environ.get("COMPARISON_SEED")
     cases = CASES[place.kind] // CHUNKS

@@ -131,6 +131,10 @@ def test_an_average_of_all_periods(make_tables: Callable[[str], str]) -> None:
     """It is one of each entity in each period."""
     url = make_tables(TABLES)
     options: dict[str, Any] = {"over": Over.ENTITIES, "aggregate": Aggregate.AVG}
-    assert warnings(url, LISTED, periods=("latest",), **options) == []
-    (found,) = warnings(url, LISTED, periods=("all",), **options)
-    assert found == ("counter debt", 'its avg for the period "all" is one of each entity in each period')
+
+    def found(*periods: str) -> list[tuple[str, str]]:
+        return [each for each in warnings(url, LISTED, periods=periods, **options) if each[0] == "counter debt"]
+
+    assert found("latest") == []
+    (only,) = found("all")
+    assert only == ("counter debt", 'its avg for the period "all" is one of each entity in each period')

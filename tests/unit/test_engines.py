@@ -12,7 +12,7 @@ import countercache
 from countercache.databases.registry import BUILT_IN, GROUP
 
 PACKAGE = Path(countercache.__file__).parent
-ENGINES = ("databases/mysql/", "databases/postgresql/", "databases/sqlite/")
+ENGINES = ("databases/clickhouse/", "databases/mysql/", "databases/postgresql/", "databases/sqlite/")
 
 MAY_NAME_THEM = {
     "databases/registry.py": "knows the schemes of the built-in engines, and names these in hints",
@@ -28,7 +28,8 @@ def named(tree: ast.AST) -> Iterator[ast.Constant]:
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            yield from [node] if re.search("postgres|psycopg|sqlite|mysql|mariadb", node.value, re.IGNORECASE) else []
+            names = "clickhouse|postgres|psycopg|sqlite|mysql|mariadb"
+            yield from [node] if re.search(names, node.value, re.IGNORECASE) else []
 
 
 def test_nothing_outside_asks_which_engine_it_is() -> None:

@@ -25,6 +25,7 @@ PACKAGES = {
     "compute": "settings errors model",
     "config": "settings errors model compute",
     "databases": "settings errors model compute",
+    "databases.clickhouse": "settings errors model compute databases",
     "databases.mysql": "settings errors model compute databases",
     "databases.postgresql": "settings errors model compute databases",
     "databases.sqlite": "settings errors model compute databases",
@@ -54,7 +55,7 @@ LONGEST = 400
 FOR_TYPES = {("errors", "model.states")}
 
 # Modules of one name, which play the same part in sibling packages.
-ENGINES = {"databases.mysql", "databases.postgresql", "databases.sqlite"}
+ENGINES = {"databases.clickhouse", "databases.mysql", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
     "connection": ENGINES,
     **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
@@ -66,6 +67,7 @@ ALLOWED = {
     "typer": "cli command_line.options command_line.plain_typer",
     "rich": "render",
     "sqlalchemy": "databases",
+    "clickhouse_connect": "databases.clickhouse",
     "psycopg": "databases.postgresql",
     "pymysql": "databases.mysql",
     "sqlite3": "databases.sqlite demo",

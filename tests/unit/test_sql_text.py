@@ -21,6 +21,7 @@ from sqlalchemy.dialects.mssql.pyodbc import MSDialect_pyodbc
 
 from countercache.compute.plan import Group, KnownFields, Plan, make_plan
 from countercache.databases import lookup_queries
+from countercache.databases.clickhouse.engine import ENGINE as CLICKHOUSE
 from countercache.databases.dialect import STYLE, Dialect
 from countercache.databases.engine import Engine
 from countercache.databases.features import BlockScan
@@ -47,6 +48,7 @@ from countercache.settings import (
 
 FILES = Path(__file__).parents[1] / "data" / "sql"
 PINNED = {
+    "clickhouse": CLICKHOUSE,
     "mariadb": MARIADB,
     "postgresql": POSTGRESQL,
     "sqlite": SQLITE,
@@ -68,7 +70,7 @@ ENGINES = {
     "mssql": Engine(name="SQL Server", dialect=SQLServerDialect()),
 }
 
-EXACT = ("mariadb", "mysql", "postgresql", "sqlite")
+EXACT = ("clickhouse", "mariadb", "mysql", "postgresql", "sqlite")
 """The engines that say how they add floats and texts."""
 
 FIELDS = {"debt": 7, "population": 12, "reserves": 9}
@@ -81,6 +83,9 @@ def column(engine: str, name: str, kind: Kind, *, nullable: bool = False) -> Col
     if engine == "sqlite":
         kept = "TEXT" if kind is Kind.TEXT else "NUMERIC"
         return Column(name, kept, Kind.ANY, nullable, f"{kept} BINARY", "BINARY", exact=True)
+    if engine == "clickhouse":
+        types = {Kind.INTEGER: "Int64", Kind.NUMERIC: "Decimal(20, 2)", Kind.FLOAT: "Float64"}
+        return Column(name, types.get(kind, "String"), kind, nullable, types.get(kind, "String"), exact=True)
     types = {Kind.INTEGER: "integer", Kind.NUMERIC: "numeric", Kind.FLOAT: "double precision"}
     return Column(name, types.get(kind, "text"), kind, nullable, kind.value, exact=True)
 
@@ -191,6 +196,8 @@ def totals(engine: str) -> Iterator[tuple[str, str]]:
         by_array = statements(engine, long(engine), "total", array="{1,0,3}")
         yield "totals_long_array", by_array.totals()
         yield "totals_long_array_blocks", by_array.totals(Blocks(None, 100), Blocks(100, None))
+    if engine == "clickhouse":
+        yield "totals_long_array", statements(engine, long(engine), "total", array="1").totals()
     if engine == "sqlite":
         packed = statements(engine, long(engine), "total", packed=True)
         yield "totals_long_packed", packed.totals()
@@ -300,6 +307,7 @@ def test_each_engine_gets_the_sql_that_was_reviewed(engine: str) -> None:
 @pytest.mark.parametrize(
     ("engine", "name", "text"),
     [
+        ("clickhouse", "`a\\`\"]\\\\\\'%`", "'a`\"]\\\\''%'"),
         ("standard", '"a`""]\\\'%"', "'a`\"]\\''%'"),
         ("postgresql", '"a`""]\\\'%"', "'a`\"]\\''%'"),
         ("sqlite", '"a`""]\\\'%"', "'a`\"]\\''%'"),
@@ -310,7 +318,7 @@ def test_each_engine_gets_the_sql_that_was_reviewed(engine: str) -> None:
 def test_names_and_texts_are_quoted_as_the_engine_does(engine: str, name: str, text: str) -> None:
     """What is odd in a name or a text stays in it, alone and within a query."""
     odd, dialect = "a`\"]\\'%", ENGINES[engine].dialect
-    assert dialect.reference("f", odd) == f"f.{name}"
+    assert dialect.reference("f", odd) in {f"f.{name}", f"`f`.{name}"}
     assert dialect.literal(odd) == text
     query = lookup_queries.equals_sql(dialect, odd, odd, odd)
     assert f"\nFROM {name}" in query

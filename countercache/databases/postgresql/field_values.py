@@ -85,7 +85,7 @@ def _text_figure(value: str, numbers: Numbers) -> str:
 
     def number(pattern: str) -> str:
         # The `x` holds the place of the decimal point until the separators are gone, one of which may be a point.
-        parts = f"regexp_replace({trimmed}, {DIALECT.quoted(pattern)}, '\\1\\2\\3x\\4\\5')"
+        parts = f"regexp_replace({trimmed}, {DIALECT.quoted(pattern)}, '\\1\\2\\3x\\4\\5\\6')"
         if numbers.thousands:
             parts = f"replace({parts}, {DIALECT.quoted(numbers.thousands)}, '')"
         return f"replace({parts}, 'x', '.')::numeric"

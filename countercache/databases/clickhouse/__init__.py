@@ -1,0 +1,1 @@
+"""ClickHouse, over HTTP by the driver clickhouse-connect; any statement is a snapshot of its own."""

@@ -59,7 +59,7 @@ ENGINES = {"databases.clickhouse", "databases.mysql", "databases.postgresql", "d
 ALIKE = {
     "connection": ENGINES,
     **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
-    "entity_columns": {"databases", *ENGINES} - {"databases.mysql"},
+    "entity_columns": {"databases", "databases.postgresql", "databases.sqlite"},
 }
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.

@@ -362,7 +362,7 @@ def test_periods_of_a_type(make_mariadb: Make, declared: str, first: str, second
     results = compute(settings(make_mariadb(f"{table} {rows}"), {"d": counter(periods="each", compare=True)}))
     assert not results.failures
     found = {cell.label: (cell.value, cell.previous) for cell in results.cells.values()}
-    assert found == {first: (2, None), second: (40, 2)}
+    assert found == {first: (Decimal(2), None), second: (Decimal(40), Decimal(2))}
 
 
 # --- rights

@@ -62,7 +62,7 @@ ALIKE = {
     "connection": {"databases.generic", *ENGINES},
     **{part: {"databases", "databases.generic", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values")},
     "group_masks": {"databases", *ENGINES},
-    "entity_columns": {"databases", *ENGINES} - {"databases.duckdb", "databases.mysql"},
+    "entity_columns": {"databases", "databases.postgresql", "databases.sqlite"},
 }
 
 # Who may import what is slow to start, or is one part's own business: packages or modules.

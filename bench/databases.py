@@ -143,6 +143,7 @@ class MariaDB(Database):
                     rows = list(cursor.fetchall())
                 return rows
 
+            ask("SET SESSION div_precision_increment = 30")  # a quotient has four more digits otherwise
             yield ask
 
 

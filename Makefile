@@ -17,7 +17,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint co
 # An environment is made again when what the package needs has changed. constraints.txt says in which versions.
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable '.[clickhouse,embedded,mysql]'
+	$(INSTALL) --editable '.[clickhouse,duckdb,embedded,mysql]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
@@ -58,7 +58,7 @@ docs: $(VENV)/.dev ## every generated page
 lock: ## the newest versions of what tests, tools and the package itself need, into constraints.txt
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet --disable-pip-version-check uv
-	build/lock/bin/uv pip compile pyproject.toml --extra clickhouse --extra embedded --extra mysql --group dev \
+	build/lock/bin/uv pip compile pyproject.toml --extra clickhouse --extra duckdb --extra embedded --extra mysql --group dev \
 	  --universal --python-version 3.11 \
 	  --upgrade --no-annotate --custom-compile-command 'make lock' --quiet --output-file constraints.txt
 

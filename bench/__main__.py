@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Rounds, Say], Result]] = {
     "sqlite-5m": lambda rounds, say: parts.sqlite(parts.MEDIUM, rounds, say),
     "mariadb-5m": lambda rounds, say: parts.mariadb(parts.MEDIUM, rounds, say),
     "postgres-50m": parts.postgres_large,
+    "duckdb-50m": lambda rounds, say: parts.duck(parts.LARGE, rounds, say),
     "clickhouse-50m": lambda rounds, say: parts.clickhouse(parts.LARGE, rounds, say),
 }
 SIZES = {"small": list(PARTS)[:4], "default": list(PARTS)[:7], "large": list(PARTS)}

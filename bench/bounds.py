@@ -100,6 +100,11 @@ BOUNDS = (
         *(4.0, "×", _ratio("mariadb-5m", parts.TOTALS, parts.BARE, of_job)),
     ),
     Bound(
+        "DuckDB, 50 M figures: whole command / one query for each counter and period",
+        *(0.3, "×", _ratio("duckdb-50m", parts.TOTALS, parts.QUERIES)),
+    ),
+    Bound("DuckDB, 50 M figures: whole command", 3.0, "s", _seconds("duckdb-50m", parts.TOTALS)),
+    Bound(
         "PostgreSQL, the demo's real figures, 20 counters: whole command", 1.5, "s", _seconds("councils", parts.TOTALS)
     ),
     Bound("countercache --version / a bare Typer app", 1.3, "×", _ratio("start-up", parts.VERSION, parts.TYPER)),

@@ -16,6 +16,7 @@ TITLES = {
     "postgres-50m": "PostgreSQL, 50 million figures",
     "sqlite-144k": "SQLite, 144 thousand figures",
     "sqlite-5m": "SQLite, 5 million figures",
+    "duckdb-50m": "DuckDB, 50 million figures",
 }
 WIDTH, LABELS, BAR, GAP, HEAD = 860, 330, 18, 6, 34
 FIRST, LAST = 0.01, 10_000.0

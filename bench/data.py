@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import msgspec
 import psycopg
 
@@ -197,6 +199,13 @@ def fill_sqlite(path: Path, size: Size) -> None:
         connection.executescript(_SHAPE.format(big="integer") + _filled(size, numbers, "") + _INDEXES + "ANALYZE;")
     finally:
         connection.close()
+
+
+def fill_duckdb(path: Path, size: Size) -> None:
+    """Make the tables in a new file of DuckDB, which needs no indexes."""
+    with closing(duckdb.connect(path)) as connection:
+        connection.execute(_SHAPE.format(big="bigint") + _filled(size, "range(1, {} + 1) n (i)", "::bigint"))
+        connection.execute("CHECKPOINT")
 
 
 def _filled(size: Size, numbers: str, big: str) -> str:

@@ -19,7 +19,7 @@ import msgspec
 from bench import baselines, data
 from bench import councils as real
 from bench.data import Size
-from bench.databases import ClickHouse, Database, MariaDB, Postgres, SQLite
+from bench.databases import ClickHouse, Database, DuckDB, MariaDB, Postgres, SQLite
 from bench.measure import Contender, Sample, Timing, by_turns, peak_memory, run
 from tests.clickhouse_server import served
 from tests.mariadb import MariaDB as Server
@@ -185,6 +185,23 @@ def sqlite(size: Size, rounds: Rounds, say: Say) -> Result:
     with ExitStack() as stack:
         stand = Stand(stack)
         return _compare(stand, SQLite(stand.directory / "bench.sqlite3", size), size, rounds, say)
+
+
+def duck(size: Size, rounds: Rounds, say: Say) -> Result:
+    """All figures of a DuckDB file. (Its memory is what DuckDB takes for its cache, so it is not measured.)"""
+    with ExitStack() as stack:
+        stand = Stand(stack)
+        database = DuckDB(stand.directory / "bench.duckdb", size)
+        config = stand.configure("totals", database)
+        stand.warmup(config)
+        with database.asking() as ask:
+            _agree(stand.values(config), baselines.by_query(ask))
+        contenders = [
+            _bare(database, rounds.most),
+            _warmup(TOTALS, stand, database, config, rounds.most),
+            Contender(QUERIES, lambda: database.timed_asking(baselines.by_query), rounds.slow),
+        ]
+        return Result(size.figures, by_turns(contenders, say))
 
 
 def start_up(rounds: Rounds, say: Say) -> Result:

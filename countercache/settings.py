@@ -49,8 +49,9 @@ class AgentSettings(Base, frozen=True, kw_only=True):
 class DatabaseSettings(Base, frozen=True, kw_only=True):
     """A database to read from. `NAME` is what sources and counters call it, and the name of its job's lock."""
 
-    # As SQLAlchemy or web stacks write it: `postgresql://`, `postgres://`, `mysql://`, `clickhouse://`, `sqlite:///`…
-    # Without it `DATABASE_URL` is used, if that is set. A relative path of SQLite begins at the configuration file.
+    # As SQLAlchemy or web stacks write it: `postgresql://`, `postgres://`, `mysql://`, `clickhouse://`, `sqlite:///`,
+    # `duckdb:///`… Without it `DATABASE_URL` is used, if that is set. A relative path of a file begins at the
+    # configuration file.
     url: str
     # How long a query waits for a lock that another session holds on a table.
     lock_timeout: Duration = 10.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.clickhouse_server", "tests.mariadb", "tests.postgres", "tests.valkey"]
+pytest_plugins = ["tests.clickhouse_server", "tests.files", "tests.mariadb", "tests.postgres", "tests.valkey"]
 
 # The markers of pyproject.toml, and the fixtures that need what each stands for. Where a test asks for a fixture only
 # with one of its parameters, that parameter has the marker.
@@ -42,6 +42,7 @@ ENGINES = [
     pytest.param("make_clickhouse", id="clickhouse", marks=pytest.mark.clickhouse),
     pytest.param("make_mariadb", id="mariadb", marks=pytest.mark.mariadb),
     pytest.param("make_database", id="postgresql", marks=pytest.mark.postgres),
+    pytest.param("make_duckdb", id="duckdb"),
     "sqlite",
 ]
 """SQLite, and the fixtures that make a database of each other engine."""

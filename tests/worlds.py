@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -71,12 +71,17 @@ class World(msgspec.Struct, frozen=True):
     unique: bool
 
     def kept_by(self, kind: str) -> World:
-        """The world as a database keeps it: SQLite has no NaN, it makes NULL of it."""
-        if kind != "sqlite":
+        """The world as a database keeps it: SQLite has no NaN, it makes NULL of it; DuckDB has no decimal that is one,
+        and none of more than 38 digits.
+        """
+        if kind == "duckdb" and self.kind == "numeric":
+            rows = tuple((*row[:3], _of_38_digits(row[3])) for row in self.rows)
+        elif kind == "sqlite":
+            rows = tuple(
+                (*row[:3], None if isinstance(row[3], float) and math.isnan(row[3]) else row[3]) for row in self.rows
+            )
+        else:
             return self
-        rows = tuple(
-            (*row[:3], None if isinstance(row[3], float) and math.isnan(row[3]) else row[3]) for row in self.rows
-        )
         return msgspec.structs.replace(self, rows=rows)
 
     def number(self, value: Any) -> Fraction | None:
@@ -253,8 +258,10 @@ def render(tree: Formula) -> str:
 
 def fill(world: World, url: str) -> None:
     """Make the tables of a world in a database, in place of those of another."""
-    postgres = url.startswith("postgresql")
-    type_ = world.kind if postgres else "TEXT" if world.kind == "text" else ""
+    typed = "sqlite" not in url.partition(":")[0]
+    type_ = world.kind if typed else "TEXT" if world.kind == "text" else ""
+    if url.startswith("duckdb") and type_ == "numeric":
+        type_ = "DECIMAL(38, 18)"
     entity_key: dict[str, Any] = {e: i * 3 + 1 if world.listed is not None else e for i, e in enumerate(ENTITIES)}
     period_key: dict[str, Any] = {p: 9 - i if world.period_lookup else p for i, p in enumerate(PERIODS)}
     field_key: dict[str, Any] = {f: i + 1 if world.field_lookup else f for i, f in enumerate(FIELDS)}
@@ -270,7 +277,7 @@ def fill(world: World, url: str) -> None:
         if world.unique:
             script += 'CREATE UNIQUE INDEX u ON "Fig.ures" ("the ""entity""", field, "Year");'
         rows = [
-            (entity_key[e], field_key[f], period_key[p], stored(v, postgres), ENTITIES.index(e) % 2)
+            (entity_key[e], field_key[f], period_key[p], stored(v, typed), ENTITIES.index(e) % 2)
             for e, f, p, v in world.rows
         ]
     else:
@@ -281,7 +288,7 @@ def fill(world: World, url: str) -> None:
             (
                 entity_key[e],
                 period_key[p],
-                *(stored(v, postgres) if f == name else None for name in FIELDS),
+                *(stored(v, typed) if f == name else None for name in FIELDS),
                 ENTITIES.index(e) % 2,
             )
             for e, f, p, v in world.rows
@@ -298,9 +305,15 @@ def fill(world: World, url: str) -> None:
     )
 
 
-def stored(value: Any, postgres: bool) -> Any:
+def stored(value: Any, typed: bool) -> Any:
     """A value as the driver takes it: SQLite has no decimals, so these are text there."""
-    return str(value) if isinstance(value, Decimal) and not postgres else value
+    return str(value) if isinstance(value, Decimal) and not typed else value
+
+
+def _of_38_digits(value: Decimal | None) -> Decimal | None:
+    if value is None or not value.is_finite():
+        return None
+    return value.quantize(Decimal("1e-18"), context=Context(prec=50, rounding=ROUND_HALF_UP))
 
 
 def settings(world: World, url: str, counters: Iterable[CounterSettings]) -> Settings:

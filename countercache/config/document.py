@@ -25,7 +25,7 @@ Key = tuple[str, ...]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 # A file's path that is not absolute; `:memory:` and SQLite's own `file:` URIs are no paths.
-_RELATIVE_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:)([^?]+)(\?.*)?")
+_RELATIVE = re.compile(r"((?:sqlite|duckdb)(?:\+\w+)?:///)(?!/|:memory:|file:)([^?]+)(\?.*)?")
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 
@@ -143,7 +143,7 @@ def expand(document: Document, environ: Mapping[str, str]) -> Document:
 
 
 def anchor(document: Document) -> Document:
-    """The document with the relative paths of its SQLite URLs beginning at the file, wherever a command is called.
+    """The document with the relative paths in URLs of files beginning at the file itself, wherever a command is called.
 
     A URL that came from a variable is left as it is: its paths begin where the command is called.
     """
@@ -156,7 +156,7 @@ def anchor(document: Document) -> Document:
         url = table.get("url") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(url, str) or ("databases", name, "url") in document.variables:
             return table
-        match = _RELATIVE_SQLITE.fullmatch(url)
+        match = _RELATIVE.fullmatch(url)
         return {**table, "url": f"{match[1]}{folder / match[2]}{match[3] or ''}"} if match else table
 
     tables = {name: anchored(name, table) for name, table in databases.items()}

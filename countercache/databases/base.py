@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy.engine import URL
 
@@ -68,11 +68,14 @@ class Target(ABC):
 class Database(ABC):
     """An open connection within its read-only transaction. `deadline` is a moment of `time.monotonic()`."""
 
-    engine: ClassVar[Engine]
+    engine: Engine
     """What sets it apart from others."""
 
     catalog: Catalog
     """What is in it."""
+
+    caveats: tuple[str, ...] = ()
+    """What is not promised on this connection and holds on others, each in a sentence without its full stop."""
 
     def __init__(self, target: Target, deadline: float) -> None:
         self.target = target
@@ -106,6 +109,14 @@ class Database(ABC):
     def side_by_side(self, statements: Sequence[str]) -> list[Row]:
         """The rows of several statements that return few, at the same time where that can be done."""
         return [row for statement in statements for row in self.rows(statement)]
+
+    def attempt(self, statement: str) -> list[Row] | None:
+        """The rows of a statement; `None` where the database refuses it, after which it can be read on."""
+        try:
+            with self.savepoint():
+                return self.rows(statement)
+        except Refused:
+            return None
 
     @abstractmethod
     def stream(self, statement: str) -> Iterator[Row]:

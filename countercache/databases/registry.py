@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import sqlalchemy
 
+from countercache.compute.formula import nearest
 from countercache.databases.base import Target
 from countercache.errors import ConfigError
 from countercache.settings import DatabaseSettings
@@ -21,14 +22,40 @@ _CLICKHOUSE = "countercache.databases.clickhouse.connection:ClickHouseTarget [cl
 _POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
 _MYSQL = "countercache.databases.mysql.connection:MySQLTarget [mysql]"
 _SQLITE = "countercache.databases.sqlite.connection:SQLiteTarget"
+_DUCKDB = "countercache.databases.duckdb.connection:DuckDBTarget [duckdb]"
 
 BUILT_IN = {
     **dict.fromkeys(("postgres", "postgresql", "postgis", "pgsql"), _POSTGRESQL),
     **dict.fromkeys(("clickhouse", "clickhouses", "clickhousedb"), _CLICKHOUSE),
     **dict.fromkeys(("mysql", "mariadb"), _MYSQL),
     **dict.fromkeys(("sqlite", "sqlite3"), _SQLITE),
+    "duckdb": _DUCKDB,
 }
 """The entry points of pyproject.toml, each with the extra that brings its driver."""
+
+
+NAMES = {
+    "PostgreSQL": "postgresql://…",
+    "MariaDB and MySQL": "mysql://…",
+    "ClickHouse": "clickhouse://…",
+    "SQLite": "sqlite:///PATH",
+    "DuckDB": "duckdb:///PATH",
+}
+"""The engines as people write them, with what a URL looks like."""
+
+_GENERIC = "countercache.databases.generic.connection:GenericTarget"
+
+_DIALECTS = {
+    "bigquery": "sqlalchemy-bigquery",
+    "databricks": "databricks-sqlalchemy",
+    "exa": "sqlalchemy-exasol",
+    "ibm_db_sa": "ibm-db-sa",
+    "snowflake": "snowflake-sqlalchemy",
+    "teradatasql": "teradatasqlalchemy",
+    "trino": "trino[sqlalchemy]",
+    "vertica": "vertica-sqlalchemy-dialect",
+}
+"""What brings a dialect to SQLAlchemy, by scheme."""
 
 
 def prepare(name: str, settings: DatabaseSettings) -> Target:
@@ -39,13 +66,7 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         hint = "write it as postgresql://USER:PASSWORD@HOST/NAME, with another engine's name, or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
     scheme = url.drivername.partition("+")[0].lower()
-    entry_point = _entry_point(scheme)
-    if entry_point is None:
-        hint = (
-            "countercache reads PostgreSQL (postgresql://…), MariaDB and MySQL (mysql://…), ClickHouse (clickhouse://…),"
-            " and SQLite (sqlite:///PATH)"
-        )
-        raise ConfigError(f"database {name} is a {scheme!r}, which cannot be read", hint=hint)
+    entry_point = _entry_point(scheme) or _of_dialect(scheme, url, name)
     try:
         target = entry_point.load()
     except (ImportError, AttributeError) as error:
@@ -57,6 +78,22 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
         hint = f"its entry point must name a class of countercache.databases.base.Target, not {entry_point.value}"
         raise ConfigError(f"what reads {scheme}:// for database {name} is no engine of countercache", hint=hint)
     return target(name, url, settings)
+
+
+def _of_dialect(scheme: str, url: sqlalchemy.URL, name: str) -> EntryPoint:
+    """What reads any database that SQLAlchemy has a dialect for. Raises `ConfigError` where it has none."""
+    try:
+        url.get_dialect()
+    except (sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
+        if package := _DIALECTS.get(scheme):
+            hint = f'pip install "{package}"'
+            raise ConfigError(f"{scheme}:// for database {name} needs its SQLAlchemy dialect", hint=hint) from error
+        known = ", ".join(f"{engine} ({looks})" for engine, looks in NAMES.items())
+        likely = nearest(scheme, (*BUILT_IN, *_DIALECTS))
+        hint = f"{likely} " if likely else ""
+        hint += f"countercache reads {known}, and what SQLAlchemy has an installed dialect for"
+        raise ConfigError(f"database {name} has the unknown engine {url.drivername!r}", hint=hint) from error
+    return EntryPoint(scheme, _GENERIC, GROUP)
 
 
 def _entry_point(scheme: str) -> EntryPoint | None:

@@ -72,6 +72,8 @@ class Statements:
 
         Packed, the first column is what the packing makes of period, field and mask.
         """
+        if self._engine.features.reads_rows and self._guarded:
+            return self.figures(self._plan.totals, *within)
         query = self._totals_of_parts if self.parts_are_cheap else _each(self._totals)
         return self._of_parts("totals", query, within)
 
@@ -116,8 +118,32 @@ class Statements:
 
         return self._of_parts(f"rows {fields}", _each(query), [within])
 
+    def figures(self, fields: Sequence[str], *within: Part, by_entity: bool = False) -> str:
+        """The rows themselves: entity, period, masks, in the long layout field, then a value (in the wide one of each
+        field); with `by_entity` in the order of a last column, which numbers entities and periods.
+        """
+        columns = [self._values.column(field) for field in fields] if self._facts.wide else [self._settings.value or ""]
+        entity = column("f", self._settings.entity)
+
+        def query(*within: ColumnElement[bool]) -> Select[Any]:
+            conditions = [*self._conditions(fields), *within]
+            found, masks = self.masks.beside(self._figures, "f", self._settings.entity, (), conditions)
+            names = [] if self._facts.wide else [column("f", self._settings.field or "")]
+            keys, fields_ = ([self._dialect.read_key(key) for key in each] for each in ((entity, self._period), names))
+            found = found.add_columns(*keys, *masks, *fields_, *(column("f", name) for name in columns))
+            if not by_entity:
+                return found
+            together = [entity, *(column("f", name) for name in self._periods)]
+            return found.add_columns(sa.func.dense_rank().over(order_by=together).label("n")).order_by(sa.text("n"))
+
+        # In an order are those of one part only, which needs no union.
+        written = (lambda within: query(*within)) if by_entity else _each(query)
+        return self._of_parts(f"figures {fields} {by_entity}", written, within)
+
     def entity_pass(self, specs: Sequence[Spec], within: Part) -> str:
-        """The query of a pass over entities: one of the two above, as the engine needs it."""
+        """The query of a pass over entities, as the engine needs it."""
+        if self._engine.features.reads_rows:
+            return self.figures(_fields(specs), within, by_entity=True)
         columns = self.entity_columns(specs)
         return self.entity_rows(_fields(specs), within) if columns is None else self.entities(specs, columns, within)
 

@@ -52,7 +52,8 @@ def plan(reporter: Reporter, settings: Settings, database: Database, start: Star
 def check(reporter: Reporter, settings: Settings, database: Database, start: StartCommand) -> None:
     """Report what was looked at in this database, source by source and counter by counter."""
     name = database.target.name
-    reporter.send(Checked((Check(f"database {name}", ok=True, message="can be read"),)))
+    caveats = (Check(f"database {name}", ok=True, message=caveat, warning=True) for caveat in database.caveats)
+    reporter.send(Checked((Check(f"database {name}", ok=True, message="can be read"), *caveats)))
     used = by_source(settings, start.counters)
     for source, of in settings.sources.items():
         if of.database == name:

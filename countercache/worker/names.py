@@ -76,6 +76,9 @@ class Names(msgspec.Struct, frozen=True):
         lookup = self.facts.settings.entities
         if lookup is None or not keys:
             return {}
+        if self.facts.entities and self.facts.entities.columns[lookup.key].kind is Kind.INTEGER:
+            # An example has it as a text, which strict databases do not compare with a number.
+            keys = {int(key) if isinstance(key, str) else key for key in keys}
         rows = database.rows(named_sql(database.dialect, lookup, sorted(keys, key=repr)))
         return {key: text_of(name) for key, name in rows}
 

@@ -212,16 +212,22 @@ class Passes:
             numbers = row[2 + words :]
             read = self._engine.field_values.read_entity
             sums = {field: read(numbers[2 * i : 2 * i + 2]) for i, field in enumerate(fields)}
-            parts.any_rejected |= any(part.rejected for part in sums.values())
-            if any(part.figures or part.rejected for part in sums.values()):
-                parts.present.add(period)
-            for spec in specs:
-                if not spec.complete:
-                    parts.entity_stats[period, spec.name, mask] += entity_stats(spec, sums, entity)
-                elif all(sums[field].figures for field in spec.fields):
-                    totals = {field: sums[field].total for field in spec.fields}
-                    parts.completes[period, spec.name, mask] += CompleteTotals(1, totals)
+            self._add_entity(parts, specs, sums, entity, period, mask)
         return parts
+
+    def _add_entity(
+        self, parts: PartialSums, specs: Sequence[Spec], sums: dict[str, Totals], entity: Key, period: Key, mask: int
+    ) -> None:
+        """Add what an entity gives to each counter in a period."""
+        parts.any_rejected |= any(part.rejected for part in sums.values())
+        if any(part.figures or part.rejected for part in sums.values()):
+            parts.present.add(period)
+        for spec in specs:
+            if not spec.complete:
+                parts.entity_stats[period, spec.name, mask] += entity_stats(spec, sums, entity)
+            elif all(sums[field].figures for field in spec.fields):
+                totals = {field: sums[field].total for field in spec.fields}
+                parts.completes[period, spec.name, mask] += CompleteTotals(1, totals)
 
 
 def entity_stats(spec: Spec, sums: dict[str, Totals], entity: Key) -> EntityStats:

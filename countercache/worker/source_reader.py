@@ -29,6 +29,7 @@ from countercache.worker.key_equivalence import KeyEquivalence
 from countercache.worker.names import Names, read_names
 from countercache.worker.passes import Passes
 from countercache.worker.protocol import Finished
+from countercache.worker.row_passes import RowPasses
 from countercache.worker.value_groups import with_value_groups
 
 Report = Callable[[Progress], None]
@@ -80,7 +81,8 @@ class Source:
         return self._passes().statements()
 
     def _passes(self, array: str | None = None) -> Passes:
-        return Passes(self._database, self.names, self.plan, self._equivalence, array)
+        kind = RowPasses if self._database.features.reads_rows else Passes
+        return kind(self._database, self.names, self.plan, self._equivalence, array)
 
     def prepare(self) -> None:
         """Look at what the passes need to know besides names: groups and periods."""
@@ -203,7 +205,8 @@ class Source:
             return None
         lowest, highest = min(low for low, _ in self._keys), max(high for _, high in self._keys)
         query = self.statements().masks.array_query(self._sizes[ALL], lowest, highest)
-        return None if query is None else str(self._database.rows(query)[0][0])
+        found = None if query is None else self._database.attempt(query)
+        return str(found[0][0]) if found else None
 
     def _batcher(self, passes: Passes) -> Batcher:
         facts = self.names.facts

@@ -169,7 +169,7 @@ def test_an_unknown_field_is_answered_with_those_there_are(
 ) -> None:
     """The hint is the answer: it does not send to a command that says nothing more."""
     directory = site(sql, toml + counter(formula))
-    said = re.sub("of type (text|TEXT|String):", "of type {text}:", failure(directory))
+    said = re.sub("of type (text|TEXT|String|VARCHAR):", "of type {text}:", failure(directory))
     assert said == f"total: config: counter total: {why}"
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from tests.clickhouse_server import Server as ClickHouseServer
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import ClickHouse, MariaDB, Place, PostgreSQL, SQLite
+from tests.evaluator.places import ClickHouse, DuckDB, Generic, MariaDB, Place, PostgreSQL, SQLite
 from tests.mariadb import MariaDB as Server
 from tests.postgres import Cluster
 
-KINDS = ("clickhouse", "mariadb", "postgresql", "sqlite")
+FILES = (DuckDB, Generic, SQLite)
+KINDS = ("clickhouse", "duckdb", "generic", "mariadb", "postgresql", "sqlite")
 
 
 @contextmanager
@@ -34,8 +35,7 @@ def _places(kinds: tuple[str, ...], directory: Path) -> Iterator[dict[str, Place
         if clickhouse:
             clickhouse.execute("CREATE DATABASE comparison")
             places["clickhouse"] = ClickHouse(clickhouse.url("comparison"))
-        if "sqlite" in kinds:
-            places["sqlite"] = SQLite(directory / "figures.db")
+        places |= {of.kind: of(directory / f"figures.{of.kind}") for of in FILES if of.kind in kinds}
         if server:
             server.execute("CREATE DATABASE comparison")
             places["mariadb"] = MariaDB(server, "comparison")

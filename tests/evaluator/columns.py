@@ -73,6 +73,9 @@ TEXTS: Mapping[str, Mapping[str, _Make]] = {
         "Nullable(FixedString(12))": _plain,
     },
     "postgresql": {"text": _plain, "varchar(20)": _plain, "char(12)": _padded, "citext": _any_case},
+    "duckdb": {"VARCHAR": _plain, "VARCHAR(20)": _plain, "VARCHAR COLLATE NOCASE": _any_case},
+    # Without RTRIM: SQLite itself loses such keys in a join, see `places.equal`.
+    "generic": {"TEXT": _plain, "VARCHAR(20)": _plain, "TEXT COLLATE NOCASE": _any_case},
     "sqlite": {
         "TEXT": _plain,
         "VARCHAR(20)": _plain,
@@ -112,6 +115,21 @@ OTHERS: Mapping[str, Mapping[str, _Make]] = {
         "date": lambda words: _numbered(words[:9], "'202{}-04-01'"),
         "timestamptz": lambda words: _numbered(words[:9], "'202{}-04-01 00:00:00+00'", "'202{}-04-01 02:00:00+02'"),
     },
+    "duckdb": {
+        "INTEGER": lambda words: _numbered(words, "{}"),
+        "HUGEINT": lambda words: _numbered(words, "90000000000000000000{}"),
+        "DECIMAL(9,3)": lambda words: _numbered(words, "{}.500", "{}.5"),
+        "DOUBLE": lambda words: _numbered(words, "{}.25"),
+        "UUID": lambda words: _numbered(words[:9], _UUID),
+        "DATE": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+        "TIMESTAMPTZ": lambda words: _numbered(words[:9], "'202{}-04-01 00:00:00+00'", "'202{}-04-01 02:00:00+02'"),
+    },
+    "generic": {
+        "INTEGER": lambda words: _numbered(words, "{}"),
+        "NUMERIC": lambda words: _numbered(words, "{}.5", "'{}.50'"),
+        "REAL": lambda words: _numbered(words, "{}.0", "{}"),
+        "DATE": lambda words: _numbered(words[:9], "'202{}-04-01'"),
+    },
     "sqlite": {
         "INTEGER": lambda words: _numbered(words, "{}", "{}.0", "'{}'"),
         "NUMERIC": lambda words: _numbered(words, "{}.5", "'{}.50'"),
@@ -150,7 +168,9 @@ def key_column(rng: random.Random, kind: str, words: Sequence[str]) -> KeyColumn
 
 # Values
 
+_GENERIC_NUMBERS = ("INTEGER", "BIGINT", "REAL", "NUMERIC", "DECIMAL(12,2)")
 VALUE_TYPES = {
+    "generic": (*_GENERIC_NUMBERS, "TEXT", "VARCHAR(60)", "TEXT COLLATE NOCASE"),
     "clickhouse": (
         "Nullable(Int32)",
         "Nullable(Int64)",
@@ -176,6 +196,19 @@ VALUE_TYPES = {
         "varchar(60)",
         "citext",
     ),
+    "duckdb": (
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UBIGINT",
+        "DECIMAL(12,2)",
+        "DECIMAL(38,10)",
+        "FLOAT",
+        "DOUBLE",
+        "VARCHAR",
+        "VARCHAR(60)",
+        "VARCHAR COLLATE NOCASE",
+    ),
     "sqlite": ("INTEGER", "REAL", "NUMERIC", "TEXT", "TEXT COLLATE NOCASE", "STRING", "BLOB", "", "DECIMAL(12,2)"),
     "mariadb": (
         "int",
@@ -190,6 +223,8 @@ VALUE_TYPES = {
 }
 NUMERIC_TYPES = {
     "clickhouse": VALUE_TYPES["clickhouse"][:9],
+    "duckdb": VALUE_TYPES["duckdb"][:8],
+    "generic": _GENERIC_NUMBERS,
     "postgresql": VALUE_TYPES["postgresql"][:6],
     "sqlite": ("INTEGER", "REAL", "NUMERIC", "DECIMAL(12,2)"),
     "mariadb": VALUE_TYPES["mariadb"][:6],
@@ -216,7 +251,9 @@ _BLANK = ("' 12'", "'12 '", "'\t7\n'")
 _TEXT = ("'12'", "'+12'", "'-12'", "'00012'", "'12.'", "'.5'", "'1.2e3'", "'5E-2'", "'1e30'", "'-1e-25'", "'0'", "'-0'")
 
 
-_TYPED = {(kind, declared) for kind in ("clickhouse", "mariadb", "postgresql") for declared in NUMERIC_TYPES[kind]}
+_TYPED = {
+    (kind, declared) for kind in ("clickhouse", "duckdb", "mariadb", "postgresql") for declared in NUMERIC_TYPES[kind]
+}
 """The types that hold nothing but numbers."""
 
 
@@ -226,8 +263,9 @@ def value(rng: random.Random, kind: str, declared: str, spelling: Mapping[str, A
         return "NULL"
     odd = rng.random() < junk
     if (kind, declared) in _TYPED:
-        number = {"clickhouse": _clickhouse_number, "mariadb": _mariadb_number}.get(kind, _postgresql_number)
+        number = _NUMBERS.get(kind, _postgresql_number)
         return number(rng, declared, odd=odd)
+    kind = "sqlite" if kind == "generic" else kind
     if kind == "sqlite" and odd and rng.random() < 0.3:
         return rng.choice(("9e999", "-9e999", "x'31'", "x'00ff'"))
     if spelling and not odd and rng.random() < 0.8:
@@ -247,6 +285,24 @@ def _postgresql_number(rng: random.Random, declared: str, *, odd: bool) -> str:
     if declared == "numeric":
         return rng.choice((*_WHOLE, *_DECIMAL, *_LARGE, "1e30", "1e-25", "-1e-29"))
     return rng.choice((*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'"))
+
+
+def _duckdb_number(rng: random.Random, declared: str, *, odd: bool) -> str:
+    if declared in {"FLOAT", "DOUBLE"}:
+        odd_ones = ("'NaN'", "'Infinity'", "'-Infinity'")
+        return rng.choice(
+            odd_ones
+            if odd
+            else (*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'", "1e11", "1e30" if declared == "FLOAT" else "1e300")
+        )
+    if declared == "UBIGINT":
+        return rng.choice(("0", "7", "350", "18446744073709551615"))
+    whole = {"INTEGER": _WHOLE, "BIGINT": (*_WHOLE, *_LARGE), "HUGEINT": (*_WHOLE, *_LARGE, "1" + "6" * 38)}
+    if declared in whole:
+        return rng.choice(whole[declared])
+    return rng.choice(
+        (*_WHOLE, *_DECIMAL[:6]) if "12" in declared else (*_WHOLE, *_DECIMAL, _LARGE[2], "9" * 27 + ".5")
+    )
 
 
 def _clickhouse_number(rng: random.Random, declared: str, *, odd: bool) -> str:
@@ -277,6 +333,9 @@ def _mariadb_number(rng: random.Random, declared: str, *, odd: bool) -> str:
     if declared == "decimal(65,30)":
         return rng.choice((*_WHOLE, *_DECIMAL, *_LARGE, "1e30", "1e-25", "-1e-29"))
     return rng.choice((*_WHOLE, *_DECIMAL, "1e20", "1e-20", "'-0'"))
+
+
+_NUMBERS = {"clickhouse": _clickhouse_number, "duckdb": _duckdb_number, "mariadb": _mariadb_number}
 
 
 # `numbers`

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
 import clickhouse_connect
+import duckdb
 import psycopg
 from sqlalchemy import make_url
 
 from tests import clickhouse_server
+from tests.computing import generic_url
 from tests.evaluator.tables import Column, Row, Stored, Table
 from tests.mariadb import MariaDB as Server
 
@@ -26,7 +29,7 @@ def quoted(name: str) -> str:
 
 
 class Place(Protocol):
-    """A database with the tables of a case."""
+    """A database with the tables of a case. The `kind` decides which columns and values there are."""
 
     kind: str
     url: str
@@ -82,6 +85,49 @@ class SQLite:
         if self._connection:
             self._connection.close()
             self._connection = None
+
+
+class Generic(SQLite):
+    """An SQLite file that is read through SQLAlchemy, as a database is of which nothing else is known."""
+
+    kind = "generic"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.url = generic_url(f"sqlite:///{path}")
+
+
+class DuckDB:
+    """A file of DuckDB. It is closed while it is not asked: nobody else could open it then."""
+
+    kind = "duckdb"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.url = f"duckdb:///{path}"
+
+    def load(self, script: str) -> None:
+        """Make the file anew."""
+        self._path.unlink(missing_ok=True)
+        with closing(duckdb.connect(self._path)) as connection:
+            connection.execute(script)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        with closing(duckdb.connect(self._path)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+    def types(self, table: str) -> dict[str, str]:
+        """The types of a table's columns, which leave out the collations."""
+        return {row[0]: row[1] for row in self.rows(f"DESCRIBE {quoted(table)}")}
+
+    def as_text(self, column: str) -> str:
+        """SQL for a column as text."""
+        return f"CAST({column} AS TEXT)"
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class PostgreSQL:

@@ -60,6 +60,8 @@ class Source:
         self._entity_of = self._keys("entities", settings["entity"])
         period = settings.get("period")
         self._period_key = self._keys("periods", period) if period else lambda _: ALL
+        if "fields" in self._lookups:
+            self._field_key = self._keys("fields", settings["field"])
         self.entities = frozenset(self._all_entities())
         self.figures = [figure for row in self._table.rows for figure in self._figures_of(row)]
         self.with_values = {figure.period for figure in self.figures if figure.value is not NoFigure.MISSING}
@@ -157,8 +159,6 @@ class Source:
         if "fields" not in self._lookups:
             column = self._table.column(name)
             return None if row[name].value is None else column.key(row[name])
-        if not hasattr(self, "_field_key"):
-            self._field_key = self._keys("fields", name)
         found = self._field_key(row[name])
         if found is None:
             return None

@@ -14,6 +14,7 @@ from contextlib import suppress
 from tests.faults.figures import FORMULAS
 from tests.faults.injections import Trial, injections
 from tests.faults.processes import until
+from tests.faults.proxy import Mode
 from tests.faults.test_crash import GUARD, dies, kill_at
 from tests.faults.test_database import a_figure_changes, fails_of_the_database
 from tests.faults.test_slow import deadline_at_a_lock, one_slow_counter, times_out
@@ -130,6 +131,29 @@ def test_mariadb_is_silent_before_a_run(trial: Trial) -> None:
         site.cluster.process.send_signal(signal.SIGCONT)
     trial.check_values(generation=old)
     trial.gone(run, time.monotonic())
+    trial.recovers()
+
+
+@injections("network", 2, kind="mariadb", proxied=("database",))
+def test_the_network_goes_silent_during_a_run(trial: Trial) -> None:
+    """Nobody can tell the server that the run has ended: exit 124 at the deadline, at which the query ends by its own
+    limit; the idle session follows after as much time as the statement had.
+    """
+    site = trial.site
+    assert site.database_proxy
+    site.change()
+    run = site.start("warmup", "total", "endless", "--timeout", "3s")
+    trial.until_busy(run)
+    site.database_proxy.mode = trial.rng.choice((Mode.SILENT, Mode.HOLD))
+    trial.note(site.database_proxy.mode)
+    result = trial.ended(run, 124)
+    trial.in_time(run, result, over=2.0)
+    assert not site.locked()
+    until(
+        lambda: not site.busy(), seconds=max(0.05, result.at + 2 - time.monotonic()), why="promise E: no query is left"
+    )
+    trial.gone(run, result.at, within=5.0)
+    site.database_proxy.calm()
     trial.recovers()
 
 

@@ -39,6 +39,7 @@ def results() -> dict[str, Result]:
         "councils": parts.councils(ONCE, quiet),
         "postgres-5m": parts.postgres(TINY, ONCE, quiet),
         "sqlite-5m": parts.sqlite(TINY, ONCE, quiet),
+        "duckdb-50m": parts.duck(TINY, ONCE, quiet),
         "mariadb-5m": parts.mariadb(TINY, ONCE, quiet),
     }
 
@@ -65,7 +66,7 @@ def test_every_bound_finds_its_figure(results: dict[str, Result]) -> None:
     verdicts = bounds.judge(results)
     assert len(verdicts) == len(bounds.BOUNDS)
     unknown = [each.work for each in verdicts if each.met is None]
-    assert unknown == [each.work for each in bounds.BOUNDS if "144 thousand" in each.work or "50 M" in each.work]
+    assert unknown == [each.work for each in bounds.BOUNDS if "144 thousand" in each.work or "SQL, 50 M" in each.work]
     missed = msgspec.structs.replace(verdicts[0], measured=99.0)
     assert "MISSED" in report.verdict([missed])
     assert missed.met is False
@@ -78,7 +79,7 @@ def test_large_is_held_against_medium() -> None:
         parts.MEDIUM_TOTALS: Timing(parts.MEDIUM_TOTALS, (Sample(1.5, 1.0),)),
     }
     found = {each.work: each.measured for each in bounds.judge({"postgres-50m": Result(50_000_000, timings)})}
-    assert [value for work, value in found.items() if "50 M" in work] == [pytest.approx(1.1)]
+    assert [value for work, value in found.items() if "SQL, 50 M" in work] == [pytest.approx(1.1)]
 
 
 def test_the_files(results: dict[str, Result], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from countercache.settings import (
 )
 from tests.computing import compute, councils, field_names, figures, load, published
 from tests.conftest import ENGINES
+from tests.files import FILES
 
 COUNTRIES = {"England": "england", "Scotland": "scotland", "Wales": "wales", "Northern Ireland": "northern-ireland"}
 
@@ -33,7 +34,7 @@ CREATE TABLE financial_figure (
 """
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[*ENGINES, *FILES])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
@@ -117,7 +118,7 @@ def test_wide_table(url: str) -> None:
         {
             '"Borrowing and investment"': [
                 (code, country[code], period, *(Decimal(v) if (v := row.get(f)) else None for f in fields))
-                if not url.startswith("sqlite")
+                if "sqlite" not in url.partition(":")[0]
                 else (code, country[code], period, *(row.get(f) for f in fields))
                 for (code, period), row in rows.items()
             ]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from countercache.model.states import Computed, Reason
 from countercache.settings import CounterSettings
 from tests import worlds
-from tests.computing import as_if_large, compute
+from tests.computing import as_if_large, compute, generic_url
 from tests.postgres import Cluster
 from tests.worlds import World
 
@@ -24,11 +24,15 @@ LARGE = "as if large"
 """The batch size `auto`, where every table is one that is cut."""
 
 
-@pytest.fixture(scope="module", params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("postgresql", marks=pytest.mark.postgres), "sqlite", "duckdb", "anysqlite"]
+)
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One database for all examples."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('property')}/any.db"
+    if request.param != "postgresql":
+        kind = request.param.removeprefix("any")
+        path = f"{kind}:///{tmp_path_factory.mktemp('property')}/any.db"
+        yield path if kind == request.param else generic_url(path)
         return
     cluster: Cluster = request.getfixturevalue("postgres")
     cluster.execute("CREATE DATABASE property TEMPLATE template0")
@@ -53,7 +57,7 @@ def test_equals_plain_loops(
 ) -> None:
     """Values, previous values, changes, failures, coverage and rejected values: all are as the loops say."""
     counters = [msgspec.structs.replace(c, formula=worlds.render(tree)) for tree, c in formulas]
-    world = world.kept_by(url.partition(":")[0])
+    world = world.kept_by(url.removeprefix("any").partition(":")[0])
     worlds.fill(world, url)
     with as_if_large() if batch_size == LARGE else nullcontext():
         results = compute(

@@ -340,6 +340,31 @@ def test_a_collation(make_mariadb: Make, collation: str, keys: tuple[str, ...], 
     assert coverage.reported == 1
 
 
+@pytest.mark.parametrize(
+    ("declared", "first", "second"),
+    [
+        ("year", "2019", "2020"),
+        ("int", "-5", "3"),
+        ("bigint unsigned", "9", "18446744073709551615"),
+        ("decimal(10,2)", "9.50", "10.00"),
+        ("double", "9.25", "10.25"),
+        ("date", "2019-12-31", "2020-01-01"),
+        ("timestamp", "2019-12-31 23:00:00", "2020-01-01 00:00:00"),
+        ("time", "-01:00:00", "100:00:00"),
+        ("enum('z','a')", "z", "a"),
+        ("varchar(9)", "A", "b"),
+    ],
+)
+def test_periods_of_a_type(make_mariadb: Make, declared: str, first: str, second: str) -> None:
+    """Labels as the server prints them, in the order of the type: the previous value tells which one is before."""
+    table = f"CREATE TABLE f (e int, k varchar(9), p {declared}, v int);"
+    rows = f"INSERT INTO f VALUES (1, 'd', '{second}', 10), (1, 'd', '{first}', 2), (2, 'd', '{second}', 30)"
+    results = compute(settings(make_mariadb(f"{table} {rows}"), {"d": counter(periods="each", compare=True)}))
+    assert not results.failures
+    found = {cell.label: (cell.value, cell.previous) for cell in results.cells.values()}
+    assert found == {first: (Decimal(2), None), second: (Decimal(40), Decimal(2))}
+
+
 # --- rights
 
 

@@ -15,17 +15,21 @@ from sqlalchemy import make_url
 from tests.conftest import ENGINES
 from tests.evaluator.compare import report
 from tests.evaluator.generate import draw
-from tests.evaluator.places import ClickHouse, MariaDB, Place, PostgreSQL, SQLite
+from tests.evaluator.places import ClickHouse, DuckDB, Generic, MariaDB, Place, PostgreSQL, SQLite
 
-CASES, CHUNKS = {"clickhouse": 60, "mariadb": 60, "postgresql": 30, "sqlite": 30}, 5
+CASES, CHUNKS = {"clickhouse": 60, "duckdb": 60, "generic": 60, "mariadb": 60, "postgresql": 30, "sqlite": 30}, 5
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[*ENGINES, "generic"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A database of each kind for the cases of a chunk."""
     found: Place
     if request.param == "sqlite":
         found = SQLite(tmp_path / "figures.db")
+    elif request.param == "make_duckdb":
+        found = DuckDB(tmp_path / "figures.duckdb")
+    elif request.param == "generic":
+        found = Generic(tmp_path / "generic.db")
     elif request.param == "make_mariadb":
         url = request.getfixturevalue("make_mariadb")("")
         found = MariaDB(request.getfixturevalue("mariadb"), str(make_url(url).database))

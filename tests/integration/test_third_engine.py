@@ -171,7 +171,7 @@ def test_a_sum_that_is_a_float_is_no_value(tmp_path: Path, installed: Path, site
 @pytest.mark.parametrize(
     ("scheme", "message"),
     [
-        ("nobody", "database main is a 'nobody', which cannot be read; countercache reads PostgreSQL"),
+        ("nobody", "database main has the unknown engine 'nobody'; countercache reads PostgreSQL"),
         ("missing", "what reads missing:// for database main cannot be loaded: "),
         ("odd", "what reads odd:// for database main is no engine of countercache; its entry point must name a class"),
     ],

@@ -12,11 +12,13 @@ import countercache
 from countercache.databases.registry import BUILT_IN, GROUP
 
 PACKAGE = Path(countercache.__file__).parent
-ENGINES = ("databases/clickhouse/", "databases/mysql/", "databases/postgresql/", "databases/sqlite/")
+ENGINES = (
+    *("databases/clickhouse/", "databases/duckdb/", "databases/mysql/", "databases/postgresql/", "databases/sqlite/"),
+)
 
 MAY_NAME_THEM = {
     "databases/registry.py": "knows the schemes of the built-in engines, and names these in hints",
-    "config/document.py": "puts its directory before relative paths of SQLite's URLs",
+    "config/document.py": "puts its directory before relative paths of files",
     "config/validation.py": "shows what a URL of a database looks like, and loads no engine for it",
     "demo/site.py": "makes a database of SQLite itself",
 }
@@ -28,7 +30,7 @@ def named(tree: ast.AST) -> Iterator[ast.Constant]:
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            names = "clickhouse|postgres|psycopg|sqlite|mysql|mariadb"
+            names = "clickhouse|duckdb|postgres|psycopg|sqlite|mysql|mariadb"
             yield from [node] if re.search(names, node.value, re.IGNORECASE) else []
 
 

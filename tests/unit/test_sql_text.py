@@ -23,6 +23,7 @@ from countercache.compute.plan import Group, KnownFields, Plan, make_plan
 from countercache.databases import lookup_queries
 from countercache.databases.clickhouse.engine import ENGINE as CLICKHOUSE
 from countercache.databases.dialect import STYLE, Dialect
+from countercache.databases.duckdb.engine import ENGINE as DUCKDB
 from countercache.databases.engine import Engine
 from countercache.databases.features import BlockScan
 from countercache.databases.field_values import Facts
@@ -49,6 +50,7 @@ from countercache.settings import (
 FILES = Path(__file__).parents[1] / "data" / "sql"
 PINNED = {
     "clickhouse": CLICKHOUSE,
+    "duckdb": DUCKDB,
     "mariadb": MARIADB,
     "postgresql": POSTGRESQL,
     "sqlite": SQLITE,

@@ -111,7 +111,7 @@ class MySQLTarget(Target):
 class MySQL(Database):
     """A MariaDB or MySQL connection in its transaction."""
 
-    engine: Engine  # type: ignore[misc] # which of the two it is, the server says
+    engine: Engine  # which of the two it is, the server says
 
     def __init__(
         self, target: MySQLTarget, deadline: float, connection: pymysql.Connection[Any], killer: QueryKiller

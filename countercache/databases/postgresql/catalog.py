@@ -17,6 +17,9 @@ from countercache.model.table import Column, Kind, Table
 _SORTED = 0.9
 """From this correlation on between a column and the order of the rows, a range of it lies together."""
 
+_MANY = 10_000_000
+"""Rows of a table that may be read in blocks."""
+
 _KINDS = {
     **dict.fromkeys(("int2", "int4", "int8"), Kind.INTEGER),
     "numeric": Kind.NUMERIC,
@@ -29,7 +32,9 @@ _SORTS = {"varchar": "text"}
 
 
 class PostgresCatalog(Catalog):
-    """The catalogue of a connection; `uses` is told the schemas of types that columns are of."""
+    """The catalogue of a connection; `uses` is told the schemas of types that columns are of. `attempt` gives the rows
+    of a query, and `None` where the server refuses it: one that only speaks PostgreSQL's protocol may lack anything.
+    """
 
     slow_query: ClassVar[str] = "SELECT 1 FROM pg_sleep(2)"
 
@@ -39,21 +44,26 @@ class PostgresCatalog(Catalog):
         url: URL,
         dialect: Dialect,
         uses: Callable[[Iterable[str]], None],
+        attempt: Callable[[str], list[tuple[Any, ...]] | None],
     ) -> None:
         super().__init__(rows, url, dialect)
+        self._attempt = attempt
         self._uses = uses
 
     def describe(self, name: Sequence[str]) -> Table | None:
         """A table by the parts of its name, as one that the role can name."""
-        text = self.dialect.quoted(".".join(self.dialect.reference(None, part) for part in name))
-        rows = self.rows(_TABLE.format(name=text))
-        if not rows:
+        called = ".".join(self.dialect.reference(None, part) for part in name)
+        size = self._size(called)
+        if size is None:
             return None
-        oid, count, blocks = rows[0]
+        oid, count, blocks = size
         columns: dict[str, Column] = {}
         in_order: set[str] = set()
         schemas: dict[str, None] = {}
-        for column, type_, base, schema, required, collation, exact, correlation in self.rows(_COLUMNS.format(oid=oid)):
+        found = self._attempt(_COLUMNS.format(oid=oid))
+        if found is None:
+            found = self.rows(_PLAIN_COLUMNS.format(oid=oid))
+        for column, type_, base, schema, required, collation, exact, correlation in found:
             if schema != "pg_catalog":
                 schemas[schema] = None
             kind = _KINDS.get(base, Kind.OTHER)
@@ -63,7 +73,7 @@ class PostgresCatalog(Catalog):
                 in_order.add(column)
         unique: list[frozenset[str]] = []
         leading: set[str] = set()
-        for is_unique, names in self.rows(_INDEXES.format(oid=oid)):
+        for is_unique, names in self._attempt(_INDEXES.format(oid=oid)) or ():
             if names[0] is not None:
                 leading.add(names[0])
             if is_unique and None not in names:
@@ -77,10 +87,23 @@ class PostgresCatalog(Catalog):
             frozenset(leading),
             frozenset(in_order),
             identity=str(oid),
-            references=frozenset(self.rows(_REFERENCES.format(oid=oid))),
+            references=frozenset(self._attempt(_REFERENCES.format(oid=oid)) or ()),
         )
         self._uses(schemas)
         return table
+
+    def _size(self, called: str) -> tuple[int, float | None, int | None] | None:
+        """Number, rows and pages of a table; `None` where there is none."""
+        name = self.dialect.quoted(called)
+        rows = self._attempt(_TABLE.format(name=name))
+        if rows is None:
+            rows = self._attempt(_PLAIN_TABLE.format(name=name))
+        if not rows:
+            return None
+        oid, count, blocks = rows[0]
+        if (count or 0) > _MANY and self._attempt(f"SELECT ctid < '(0,0)'::tid FROM {called} LIMIT 0") is None:  # noqa: S608
+            blocks = None
+        return oid, count, blocks
 
     def table_names(self) -> list[str]:
         """The tables and views of schemas that are not the system's."""
@@ -135,6 +158,14 @@ SELECT c.oid, CASE WHEN c.relkind = 'p' THEN (
     ELSE pg_relation_size(c.oid) / 60 END END,
   CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::bigint END
 FROM pg_class c WHERE c.oid = to_regclass({name}) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
+_PLAIN_TABLE = """
+SELECT c.oid, NULL, NULL FROM pg_class c WHERE c.oid = {name}::regclass AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
+_PLAIN_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, -1), t.typname, n.nspname, a.attnotnull, a.attcollation, false, NULL
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, -1), b.typname, n.nspname, a.attnotnull, a.attcollation,

@@ -8,9 +8,7 @@ and nothing is prepared on the server, for the same reason.
 from __future__ import annotations
 
 import contextlib
-import math
 import re
-import struct
 import time
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -24,6 +22,8 @@ from sqlalchemy.engine import URL
 from countercache.databases.base import Database, Lost, Refused, Row, Target, describe_number
 from countercache.databases.postgresql.catalog import PostgresCatalog
 from countercache.databases.postgresql.engine import ENGINE
+from countercache.databases.postgresql.server import Server, find_out
+from countercache.databases.single_floats import shortest
 from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
 from countercache.settings import DatabaseSettings
@@ -34,10 +34,10 @@ CANCEL_TIMEOUT = 1.0
 _SLACK = 0.5
 """Seconds that limits of the whole transaction lie behind those of its statements, which say better what happened."""
 
-_IN_UTC = "timezone = 'UTC'"
+_UTC = "'UTC'"
 
 _REAL = 700
-"""The type real, of which the driver makes a float of twice its digits: 0.1 becomes 0.10000000149011612."""
+"""The type real, of single precision."""
 
 _BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS = {"select", "with", "values", "table"}
@@ -113,38 +113,66 @@ class Postgres(Database):
         super().__init__(target, deadline)
         self._connection = connection
         self._version = connection.info.server_version
+        self._server = Server()
         self._depth = 0
         self._schemas: dict[str, None] = {}
-        self.catalog = PostgresCatalog(self.rows, target.url, self.dialect, self._uses)
+        self.catalog = PostgresCatalog(self.rows, target.url, self.dialect, self._uses, self.attempt)
 
     def begin(self) -> None:
         """Begin the transaction, with the limits that are set once."""
-        limit = _milliseconds(self.left() + _SLACK)
-        settings = ["extra_float_digits = 1", "standard_conforming_strings = on"]
-        # Labels are the text of keys, which must not depend on what a role, a database or a client sets for itself.
-        settings += ["datestyle = 'ISO'", _IN_UTC, "intervalstyle = 'postgres'"]
-        settings.append(f"idle_in_transaction_session_timeout = {limit}")
-        if self._version >= 170000:
-            settings.append(f"transaction_timeout = {limit}")
-        # In one message: a network that goes silent between two would leave a transaction open without any limit.
-        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        self._run("; ".join((begin, *(f"SET LOCAL {setting}" for setting in settings))))
+        settings = self._settings()
+        try:
+            self._run(self._server.begin_with(settings))
+        except Refused:
+            self._server = find_out(self._run, settings)
+            self.caveats = tuple(self._server.caveats())
         # Not every platform can do it; the server then runs a statement on for a client that has died.
         with contextlib.suppress(Refused), self.savepoint():
             self._run("SET LOCAL client_connection_check_interval = 500")
+
+    def _settings(self) -> dict[str, object]:
+        """What is set when the transaction begins, or is set in it later; a server need not have all of it."""
+        limit = _milliseconds(self.left() + _SLACK)
+        settings: dict[str, object] = {"extra_float_digits": 1, "standard_conforming_strings": "on"}
+        # Labels are the text of keys, which must not depend on what a role, a database or a client sets for itself.
+        settings |= {"datestyle": "'ISO'", "timezone": _UTC, "intervalstyle": "'postgres'"}
+        settings |= {"idle_in_transaction_session_timeout": limit, "statement_timeout": limit, "lock_timeout": limit}
+        if self._version >= 170000:
+            settings["transaction_timeout"] = limit
+        return settings | dict.fromkeys(("search_path", *self._sorts()), "DEFAULT")
+
+    def _sorts(self) -> list[str]:
+        """The settings that keep the planner from sorting."""
+        return ["enable_sort", "enable_incremental_sort"][: 2 if self._version >= 130000 else 1]
+
+    def _set(self, **settings: object) -> None:
+        """Make settings for the rest of the transaction, as far as the server takes them."""
+        if statement := self._server.set_local(settings):
+            self._run(statement)
 
     def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         self._limit(None)
         return self._run(statement)
 
+    def attempt(self, statement: str) -> list[Row] | None:
+        """The rows of a statement; `None` where the server refuses it. What was set in the savepoint is set anew."""
+        try:
+            return self.rows(statement)
+        except Refused:
+            if self._depth and self._server.savepoints:
+                self._run(f"ROLLBACK TO SAVEPOINT countercache_{self._depth}")
+            else:
+                self._run(f"ROLLBACK; {self._server.begin_with(self._settings())}")
+            self._find_operators()
+            return None
+
     def rows_by_hash(self, statement: str) -> list[Row]:
         """All rows of a statement, for which the planner is told not to sort."""
         self._limit(None)
-        sorts = ["enable_sort", "enable_incremental_sort"][: 2 if self._version >= 130000 else 1]
-        self._run(";".join(f"SET LOCAL {setting} = off" for setting in sorts))
+        self._set(**dict.fromkeys(self._sorts(), "off"))
         rows = self._run(statement)
-        self._run(";".join(f"SET LOCAL {setting} TO DEFAULT" for setting in sorts))
+        self._set(**dict.fromkeys(self._sorts(), "DEFAULT"))
         return rows
 
     def stream(self, statement: str) -> Iterator[Row]:
@@ -153,7 +181,15 @@ class Postgres(Database):
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A savepoint, rolled back to where a statement is refused."""
+        """A savepoint, rolled back to where a statement is refused; where there is none, another transaction begins."""
+        if not self._server.savepoints:
+            try:
+                yield
+            except Refused:
+                self._run(f"ROLLBACK; {self._server.begin_with(self._settings())}")
+                self._find_operators()
+                raise
+            return
         self._depth += 1
         name = f"countercache_{self._depth}"
         self._run(f"SAVEPOINT {name}")
@@ -172,7 +208,7 @@ class Postgres(Database):
         word = _first_word(statement)
         self._limit(limit)
         # Whoever wrote the query has tried it in the database's own time zone, and with its search path.
-        self._run("SET LOCAL timezone TO DEFAULT; SET LOCAL search_path TO DEFAULT")
+        self._set(timezone="DEFAULT", search_path="DEFAULT")
         with self._errors(limit):
             cursor = self._connection.cursor()
             # Sent with parameters (none): the server then takes one statement and no more, so that it cannot end our
@@ -188,13 +224,13 @@ class Postgres(Database):
                     break
             description = cursor.description or []  # of a stream without a row there is none
             cast("Any", stream).close()
-        self._run(f"SET LOCAL {_IN_UTC}")
+        self._set(timezone=_UTC)
         self._find_operators()
         types = [self._type_name(column.type_code) for column in description]
         if len(values) == 1 and len(description) == 1 and isinstance(values[0], (int, float, Decimal)):
             value = values[0]
             if not isinstance(value, bool):
-                text = _shortest if description[0].type_code == _REAL else repr
+                text = shortest if description[0].type_code == _REAL else repr
                 # A float's zero may have a sign.
                 number = Decimal(text(value)) if isinstance(value, float) and value else Decimal(value or 0)
                 if number.is_finite():
@@ -239,10 +275,10 @@ class Postgres(Database):
         """Make the time that is left the server's own limit for the next statement."""
         left = self.left()
         lock = min(self.target.settings.lock_timeout, left)
-        self._run(
-            f"SET LOCAL statement_timeout = {_milliseconds(left if limit is None else min(limit, left))};"
-            f"SET LOCAL lock_timeout = {_milliseconds(lock)};"
-            f"SET LOCAL idle_in_transaction_session_timeout = {_milliseconds(left + _SLACK)}"
+        self._set(
+            statement_timeout=_milliseconds(left if limit is None else min(limit, left)),
+            lock_timeout=_milliseconds(lock),
+            idle_in_transaction_session_timeout=_milliseconds(left + _SLACK),
         )
 
     def _run(self, statement: str) -> list[Row]:
@@ -313,17 +349,6 @@ def _first_word(statement: str) -> str:
 def _trusted(statement: str) -> LiteralString:
     """The driver asks for literal strings; ours are written by `statements`, or are the configuration's own SQL."""
     return statement
-
-
-def _shortest(value: float) -> str:
-    """A value of type real in the fewest digits that lie nearer to it than to any other, as PostgreSQL prints it."""
-    for digits in range(1, 10):
-        text = f"{value:.{digits}g}"
-        around = [math.nextafter(float(text), end) for end in (-math.inf, math.inf)]
-        with contextlib.suppress(OverflowError):  # the largest, rounded up
-            if struct.unpack("!2f", struct.pack("!2f", *around)) == (value, value):
-                return text
-    return repr(value)
 
 
 def _milliseconds(seconds: float) -> int:

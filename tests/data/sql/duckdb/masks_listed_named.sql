@@ -1,0 +1,3 @@
+SELECT DISTINCT CAST("slug" AS TEXT) AS """slug"""
+FROM "council"
+WHERE "slug" IN ('leeds', 'it''s')

@@ -1,0 +1,7 @@
+SELECT DISTINCT CAST(f."year" AS TEXT) AS "f.""year""", m."m0"
+FROM "site"."budget" AS f JOIN (SELECT "id" AS key, CASE WHEN (
+region = 'North' -- as the site has it
+) THEN 1 ELSE 0 END + CASE WHEN ("slug" IN ('leeds', 'st-helen''s', '50%')) THEN 2 ELSE 0 END AS m0
+FROM "council"
+WHERE "id" IS NOT NULL) AS m ON m."key" = f."council_id"
+WHERE (f."debt" IS NOT NULL OR f."population" IS NOT NULL OR f."reserves" IS NOT NULL) AND (f."year" NOT IN ('2021', '2022'''))

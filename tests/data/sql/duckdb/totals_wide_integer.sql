@@ -1,0 +1,6 @@
+SELECT CAST(f."year" AS TEXT) AS "f.""year""", m."m0", sum(f."debt"), count(f."debt"), NULL, sum(f."reserves"), count(f."reserves"), NULL
+FROM "site"."budget" AS f JOIN (SELECT "id" AS key, CASE WHEN (
+region = 'North' -- as the site has it
+) THEN 1 ELSE 0 END + CASE WHEN ("slug" IN ('leeds', 'st-helen''s', '50%')) THEN 2 ELSE 0 END AS m0
+FROM "council"
+WHERE "id" IS NOT NULL) AS m ON m."key" = f."council_id" GROUP BY f."year", m."m0"

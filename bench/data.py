@@ -168,14 +168,14 @@ def fill_clickhouse(size: Size, execute: Callable[[str], object]) -> None:
 
 
 _CLICKHOUSE_TABLES = (
-    "CREATE TABLE area (id Int64, slug String, class LowCardinality(String)) ORDER BY id",
-    "CREATE TABLE topic (id Int64, slug String) ORDER BY id",
-    "CREATE TABLE year (id Int64, label String) ORDER BY id",
-    """CREATE TABLE figure (id Int64, area_id Int64, topic_id Int64, year_id Int64, value Nullable(Decimal(16, 2)))
+    "CREATE TABLE area (id UInt32, slug String, class LowCardinality(String)) ORDER BY id",
+    "CREATE TABLE topic (id UInt16, slug String) ORDER BY id",
+    "CREATE TABLE year (id UInt16, label String) ORDER BY id",
+    """CREATE TABLE figure (area_id UInt32, topic_id UInt16, year_id UInt16, value Nullable(Decimal(16, 2)))
        ORDER BY (area_id, topic_id, year_id)""",
 )
 _CLICKHOUSE_FIGURES = """
-INSERT INTO figure SELECT n + 1, n % {each} DIV {fields} + 1 AS a, n % {fields} + 1 AS f, n DIV {each} + 1 AS y,
+INSERT INTO figure SELECT n % {each} DIV {fields} + 1 AS a, n % {fields} + 1 AS f, n DIV {each} + 1 AS y,
     if((a * 31 + f * 17 + y * 7) % 50 <> 0,
        toDecimal64((a * 7919 + f * 104729 + y * 1299709) % 100000007 - 5000000, 0) / 100, NULL)
 FROM (SELECT toInt64(number) AS n FROM numbers({all}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sqlite3
 import sys
@@ -16,12 +17,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from clickhouse_connect.driver.exceptions import Error
 from sqlalchemy import make_url
 
 from countercache.databases.base import Database, Lost, Refused
 from countercache.databases.clickhouse.catalog import ClickHouseCatalog
 from countercache.databases.clickhouse.connection import ClickHouseTarget
 from countercache.databases.clickhouse.query_settings import wanted
+from countercache.databases.clickhouse.server_errors import refused
+from countercache.databases.clickhouse.tab_separated import Answer
 from countercache.databases.registry import prepare
 from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.results import Finding, Health
@@ -407,6 +411,30 @@ def test_a_user_who_may_set_nothing(make: Make) -> None:
     assert 'may not set "final"' in failure.message
 
 
+def test_names_that_need_a_setting(make: Make) -> None:
+    """A condition over a column that is called as ours are means the column; or else it is an error, never another."""
+    script = """
+    CREATE TABLE council (id Int32, slug String, key String, m0 Int32) ORDER BY id;
+    INSERT INTO council VALUES (1, 'a', '2', 7), (2, 'b', '1', 0);
+    CREATE TABLE figure (entity Int32, field String, period String, value Int32) ORDER BY entity;
+    INSERT INTO figure VALUES (1, 'debt', 'p', 10), (2, 'debt', 'p', 200);
+    """
+    url = make(script)
+    conditions = {"one": "key = '1'", "m": "m0 > 0"}
+    groups = {name: GroupSettings(source="figures", where=where) for name, where in conditions.items()}
+    counters = {"debt": CounterSettings(source="figures", formula="debt", periods=("all",), groups=("one", "m"))}
+    for user in ("reader:", f"{BOUND}:"):
+        settings = settings_for(url.replace("reader:", user), entities=Lookup(table="council", name="slug"))
+        results = compute(msgspec.structs.replace(settings, groups=groups, counters=counters))
+        if user == "reader:":
+            assert results.value("debt", "one", "all") == 200
+            assert results.value("debt", "m", "all") == 10
+        else:
+            (failure,) = results.failures.values()
+            assert failure.reason is Reason.CONFIG
+            assert 'column "key" of table "council"' in failure.message
+
+
 def test_the_doctor_of_a_server_that_is_well(make: Make) -> None:
     """Version, user, limits that were tried."""
     url = make(LONG.format("Int32") + "INSERT INTO figure VALUES ('a', 'debt', 'p', 1)")
@@ -426,6 +454,46 @@ def test_totals_that_may_be_partial_are_not_computed(make: Make, monkeypatch: py
     assert wanted({"limit": There()}).partial == ("limit",)
     There.readonly = 0
     assert wanted({"group_by_overflow_mode": There()}).own["group_by_overflow_mode"] == "throw"
+
+
+SAID = {
+    241: (
+        "(total) memory limit exceeded: would use 9.32 GiB, maximum: 9.31 GiB. (MEMORY_LIMIT_EXCEEDED)",
+        "less memory",
+    ),
+    497: (
+        "u: Not enough privileges. To execute this query, it's necessary to have the grant SELECT(x) ON d.t. (X)",
+        "(as u)",
+    ),
+    164: ("u: Cannot execute query in readonly mode. (READONLY)", "more than read"),
+    394: ("Query was cancelled. (QUERY_WAS_CANCELLED)", "cancelled"),
+    60: ("Unknown table expression identifier 'x' in scope SELECT 1 FROM x. (UNKNOWN_TABLE)", "identifier 'x'"),
+    279: ("All connection tries failed. Log: s3cret", "All connection tries failed. Log: ***"),
+}
+
+
+@pytest.mark.parametrize("code", SAID)
+def test_errors_of_statements(code: int) -> None:
+    """Each is one line, with its reason and what to do, without what only programmers want to know, and no secret."""
+    text, words = SAID[code]
+    said = f"Received ClickHouse exception, code: {code}, server response: Code: {code}. DB::Exception: {text}"
+    target = prepare("main", DatabaseSettings(url="clickhouse://u:s3cret@h/d"))
+    found = refused(target, Error(f"{said} (version 26.9.2.1 (official build)) (for url http://h:8123)", code=code))
+    assert isinstance(found, Refused)
+    assert words in str(found)
+    assert found.reason is (Reason.SQL if code in (60, 164) else Reason.DATABASE)
+    assert not re.search(r"version|url|s3cret|[A-Z]{3}_", str(found).replace("max_memory_usage", ""))
+    if code == 497:
+        assert found.hint == "run: GRANT SELECT(x) ON d.t TO u"
+
+
+def test_an_answer_that_breaks_off() -> None:
+    """What the server says behind the rows it has sent already is told; rows that are cut are no rows."""
+    sent = [b"a\tb", b"Int32\tString", b"1\tx", b"__exception__", b"Code: 241. DB::Exception: too much. (MEMORY)"]
+    rows = Answer(sent).rows()
+    assert next(rows) == (1, "x")
+    with pytest.raises(ValueError, match="DB::Exception: too much"):
+        next(rows)
 
 
 def test_the_catalogue(make: Make) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from sqlalchemy.engine import URL
@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 from countercache.databases.catalog import Catalog
 from countercache.databases.clickhouse.dialect import inner_type
 from countercache.databases.dialect import Dialect
+from countercache.errors import ConfigError
 from countercache.model.results import Finding, Health
 from countercache.model.table import Column, Kind, Table
 
@@ -62,6 +63,7 @@ class ClickHouseCatalog(Catalog):
         ((engine, rows, key),) = found
         described = self.rows(f"{_COLUMNS}{place.format('table')} ORDER BY position")
         columns = {column: _column(column, type_) for column, type_ in described}
+        self._check_names(name, columns)
         sorted_by = [each.strip().strip("`") for each in (key or "").split(",") if each]
         merged = bool(_MERGED.match(engine)) and set(sorted_by) <= columns.keys()
         # Only FINAL makes sure that no key is there twice.
@@ -69,6 +71,13 @@ class ClickHouseCatalog(Catalog):
         self._merged[tuple(name)] = engine if merged else ""
         leading = frozenset(sorted_by[:1]) & columns.keys()
         return Table(tuple(name), columns, rows, unique=unique, leading=leading, sorted=leading)
+
+    def _check_names(self, name: Sequence[str], columns: Iterable[str]) -> None:
+        """Raise `ConfigError` where a condition over a table could mean what our queries call otherwise."""
+        confused = [column for column in columns if _OURS.fullmatch(column)]
+        if confused and _PREFERRED in self._unset:
+            problem = f'column "{confused[0]}" of table "{name[-1]}" has a name that needs the setting {_PREFERRED}'
+            raise ConfigError(f"{problem}, which the user may not set", hint=_READONLY.format(user=_user(self.url)))
 
     def notes(self, table: Table) -> Iterator[str]:
         """Without FINAL, rows that are to be replaced count too."""
@@ -89,7 +98,7 @@ class ClickHouseCatalog(Catalog):
         why = "they limit a query's time, and end it when countercache dies"
         if self._unset:
             seen = f"user {user} may not set {', '.join(self._unset)}"
-            cure = f"run: ALTER USER {user} SETTINGS readonly = 2"
+            cure = _READONLY.format(user=user)
             yield Finding(area, "settings", Health.WARNING, seen, why, cure)
         else:
             yield Finding(area, "settings", Health.OK, f"user {user} may set what a run needs", why)
@@ -106,6 +115,16 @@ def _column(name: str, type_: str) -> Column:
     nullable = "Nullable(" in type_
     exact = not inner.startswith(_INEXACT)
     return Column(name, inner, kind, nullable, "integer" if kind is Kind.INTEGER else inner, exact=exact)
+
+
+_OURS = re.compile(r"key|k|flag|m\d+")
+"""Names that a condition may meet in our queries: ClickHouse takes them for columns, unless it is told not to."""
+_PREFERRED = "prefer_column_name_to_alias"
+_READONLY = "run: ALTER USER {user} SETTINGS readonly = 2"
+
+
+def _user(url: URL) -> str:
+    return url.username or "default"
 
 
 _TABLE = "SELECT engine, total_rows, sorting_key FROM system.tables WHERE "

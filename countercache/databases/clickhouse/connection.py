@@ -257,11 +257,12 @@ class ClickHouse(Database):
         slow = isinstance(error.__cause__, ReadTimeoutError) or isinstance(error, ReadTimeoutError)
         if slow:
             self.cancel()
-        if slow or (isinstance(error, Error) and error.code == Code.TIMEOUT_EXCEEDED):
-            if time.monotonic() >= self.deadline - 0.05:
-                raise DeadlineExceeded(f"the time for database {name} is over") from error
-            if limit is not None:
-                raise Refused(Reason.TIMEOUT, f"the query took more than {limit:g} s") from error
+        if time.monotonic() >= self.deadline - 0.05:
+            raise DeadlineExceeded(f"the time for database {name} is over") from error
+        if limit is not None and (slow or (isinstance(error, Error) and error.code == Code.TIMEOUT_EXCEEDED)):
+            raise Refused(Reason.TIMEOUT, f"the query took more than {limit:g} s") from error
         if isinstance(error, Error):
             raise refused(self.target, error) from error
+        if isinstance(error, ValueError):
+            raise Lost(f"database {name} broke off its answer: {said(self.target, error)}") from error
         raise Lost(f"the connection to database {name} was lost: {said(self.target, error)}") from error

@@ -47,12 +47,12 @@ class ClickHouseFieldValues(FieldValues):
 
     def totals(self, field: str | None) -> list[str]:
         """The sum of what ClickHouse adds, how many values, and how often each other value occurs."""
-        total, rest = self._parts(field)
+        total, rest = self._parts(field, "sum")
         return [total, f"count({self.value(field)})", rest]
 
     def of_entity(self, field: str, *, flat: bool) -> list[str]:  # noqa: ARG002 - nothing is gained by it
         """The first and the last of these."""
-        return self._parts(field, self.only(field))
+        return self._parts(field, "sumOrNull", self.only(field))
 
     def rejected(self, field: str | None) -> str:
         """The condition that the value of a row is rejected."""
@@ -103,10 +103,10 @@ class ClickHouseFieldValues(FieldValues):
     def _type(self, field: str | None) -> str:
         return inner_type(self._facts.table.columns[self.column(field)].type)
 
-    def _parts(self, field: str | None, only: str = "") -> list[str]:
-        """The sum of what ClickHouse adds, NULL if that is nothing, and of the rest how often each value occurs."""
+    def _parts(self, field: str | None, function: str, only: str = "") -> list[str]:
+        """The sum of what ClickHouse adds, and of the rest how often each value occurs."""
         quick, rest = self._quick(field)
-        total = self._dialect.aggregate("sumOrNull", quick, only)
+        total = self._dialect.aggregate(function, quick, only)
         if rest is None:
             return [total, "NULL"]
         others = " AND ".join(filter(None, (f"{quick} IS NULL", f"{self.value(field)} IS NOT NULL", only)))

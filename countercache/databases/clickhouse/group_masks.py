@@ -36,7 +36,8 @@ class ClickHouseMasks(Masks, frozen=True):
         if not (self.array and used and self.groups):
             return Masks.beside(self, figures, alias, entity, used, conditions)
         key = self.dialect.reference(alias, entity)
-        array = "groupArrayInsertAt(0)(`m0`, toUInt32(assumeNotNull(`key`)))"
+        width = next(width for width in (8, 16, 32, 64) if len(self.groups) <= width)
+        array = f"groupArrayInsertAt(0)(toUInt{width}(`m0`), toUInt32(assumeNotNull(`key`)))"
         masks = f"(SELECT {array} FROM ({self.dialect.text(self.select(self.groups))}))"  # noqa: S608 - our own text
         # Places are counted from 1, and from the end where they are negative; behind the end there is 0.
         mask: sa.Label[Any] = sa.literal_column(f"if({key} >= 0, {masks}[{key} + 1], 0)").label("m0")

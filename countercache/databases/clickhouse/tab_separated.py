@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -32,7 +33,9 @@ class Answer:
         for line in self._lines:
             texts = _decoded(line).split("\t")
             if len(texts) != len(readers):
-                raise ValueError("it ends in the middle")
+                # What fails after rows have been sent is told behind them, in a few lines.
+                rest = b" ".join((line, *itertools.islice(self._lines, 5)))
+                raise ValueError(_decoded(rest).strip() or "it ends in the middle")
             yield tuple(None if text == "\\N" else read(text) for read, text in zip(readers, texts, strict=True))
 
     def _texts(self) -> list[str]:

@@ -1,4 +1,4 @@
-SELECT toString(`f`.`year_id`) AS `toString_1`, toString(`f`.`field_id`) AS `toString_2`, `m`.`m0`, sumOrNull(toDecimal256(`f`.`value`, 2)), count(`f`.`value`), NULL
+SELECT toString(`f`.`year_id`) AS `toString_1`, toString(`f`.`field_id`) AS `toString_2`, `m`.`m0`, sum(toDecimal256(`f`.`value`, 2)), count(`f`.`value`), NULL
 FROM `figure` AS `f` LEFT OUTER JOIN (SELECT `id` AS `key`, CASE WHEN (
 region = 'North' -- as the site has it
 ) THEN 1 ELSE 0 END + CASE WHEN (`slug` IN ('leeds', 'st-helen''s', '50%')) THEN 2 ELSE 0 END AS `m0`

@@ -1,4 +1,4 @@
-SELECT toString(`f`.`year`) AS `toString_1`, `m`.`m0`, sumOrNull(toInt128(`f`.`debt`)), count(`f`.`debt`), NULL, sumOrNull(toInt128(`f`.`reserves`)), count(`f`.`reserves`), NULL
+SELECT toString(`f`.`year`) AS `toString_1`, `m`.`m0`, sum(toInt128(`f`.`debt`)), count(`f`.`debt`), NULL, sum(toInt128(`f`.`reserves`)), count(`f`.`reserves`), NULL
 FROM `site`.`budget` AS `f` LEFT OUTER JOIN (SELECT `id` AS `key`, CASE WHEN (
 region = 'North' -- as the site has it
 ) THEN 1 ELSE 0 END + CASE WHEN (`slug` IN ('leeds', 'st-helen''s', '50%')) THEN 2 ELSE 0 END AS `m0`

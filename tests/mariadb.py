@@ -6,6 +6,7 @@ on a unix socket, trusts `root`, asks the user `with_password` for its password,
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -178,6 +179,7 @@ def _empty() -> Path:
     if share is None:
         debian.lacking("mariadbd", f"{program} has no {_TABLES[0]} beside it")
     directory = Path(tempfile.mkdtemp(prefix="mariadb-empty-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     scripts = "".join((share / name).read_text(encoding="utf-8", errors="replace") for name in _TABLES)
     script = f"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n{scripts}\nFLUSH PRIVILEGES;\n{_USERS}"
     done = subprocess.run(
@@ -203,8 +205,6 @@ def mariadb() -> Iterator[MariaDB]:
         yield server
     finally:
         server.close()
-        shutil.rmtree(_empty(), ignore_errors=True)
-        _empty.cache_clear()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import os
 import re
 import select
 import socket
@@ -262,8 +263,16 @@ def main() -> None:
     _Handler.path_of_data = given.path
     server = ThreadingHTTPServer(("127.0.0.1", given.port), _Handler)
     server.daemon_threads = True
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     print(server.server_port, flush=True)
     server.serve_forever()
+
+
+def _end_with(parent: int) -> None:
+    """End when whoever started it has been killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 class Client:

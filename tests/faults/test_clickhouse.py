@@ -111,7 +111,7 @@ class Site:
 
     def start(self, *counters: str, timeout: str = "20s") -> Run:
         """Start a warmup."""
-        return Run(self.config(timeout), "warmup", *counters)
+        return Run(self.config(timeout), "warmup", "--json", *counters)
 
     def config(self, timeout: str = "20s") -> Path:
         """The configuration's file."""
@@ -158,6 +158,12 @@ def site(valkey: Valkey) -> Iterator[Site]:
             site.close()
 
 
+def took(result: Result) -> float:
+    """Seconds from the lock to its end: how long a process takes to start on a busy machine is no part of it."""
+    (job,) = json.loads(result.out)["jobs"]
+    return float(job["duration_seconds"])
+
+
 def one_line(result: Result) -> None:
     """Promise F: no traceback and no password."""
     assert "Traceback" not in result.out + result.err
@@ -170,7 +176,7 @@ def test_a_slow_query_ends_at_the_deadline(site: Site, counter: str) -> None:
     run = site.start("total", counter, timeout="3s")
     result = run.wait()
     assert result.code == 124, result
-    assert 3.0 <= result.seconds < 4.5
+    assert 3.0 <= took(result) < 4.5
     one_line(result)
     site.check(run)
     assert site.status()[counter]["error"]["reason"] == "timeout"
@@ -215,7 +221,7 @@ def test_the_server_is_killed_and_started_again(site: Site) -> None:
     one_line(result)
     away = site.start("total").wait()
     assert away.code == 5, away
-    assert away.seconds < 4
+    assert took(away) < 3
     one_line(away)
     cell = site.status()["total"]
     assert (cell["state"], Decimal(cell["value"])) == ("error", TOTAL)
@@ -232,11 +238,11 @@ def test_the_server_is_stopped(site: Site) -> None:
     try:
         result = run.wait()
         assert result.code == 124, result
-        assert result.seconds < 5 + 3
+        assert took(result) < 5 + 3
         one_line(result)
         late = site.start("total").wait()
         assert late.code == 5, late
-        assert late.seconds < 2 + 3
+        assert took(late) < 2 + 3
     finally:
         site.server.process.send_signal(signal.SIGCONT)
     site.check(run)
@@ -254,7 +260,7 @@ def test_the_connection_fails_in_mid_query(site: Site, mode: Mode) -> None:
     one_line(result)
     if mode is Mode.SILENT:
         assert result.code == 124, result
-        assert result.seconds < 4 + 3
+        assert took(result) < 4 + 3
     else:
         assert result.code in (1, 5), result
         assert result.at - struck < 2.5

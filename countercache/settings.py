@@ -278,7 +278,8 @@ class PublishSettings(Base, frozen=True, kw_only=True):
 class BreakerSettings(Base, frozen=True, kw_only=True):
     """When a counter that keeps failing is left alone for a while. `countercache warmup --force` tries it at once."""
 
-    # After so many failed attempts in a row it is not tried again until its next attempt.
+    # After so many failed attempts in a row it is not tried again until its next attempt. An attempt that failed of the
+    # configuration is not counted: the next one is the first of the corrected one.
     failures: int = 5
     # How long that is at first. Each wait is up to a fifth shorter than set, so that hosts do not all come at once.
     wait: Duration = 60.0

@@ -7,6 +7,7 @@ packages is only read for a scheme that is none of ours.
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import EntryPoint, entry_points
 
 import sqlalchemy
@@ -17,6 +18,9 @@ from countercache.errors import ConfigError
 from countercache.settings import DatabaseSettings
 
 GROUP = "countercache.databases"
+
+# SQLAlchemy ends a password at its first @, and a user's name (`name@server` on Azure) at the last @ before it.
+_LOGIN = re.compile(r"\w+(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?")
 
 _CLICKHOUSE = "countercache.databases.clickhouse.connection:ClickHouseTarget [clickhouse]"
 _POSTGRESQL = "countercache.databases.postgresql.connection:PostgresTarget"
@@ -65,6 +69,10 @@ def prepare(name: str, settings: DatabaseSettings) -> Target:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         hint = "write it as postgresql://USER:PASSWORD@HOST/NAME, with another engine's name, or sqlite:///PATH"
         raise ConfigError(f"the url of database {name} is no URL of a database", hint=hint) from None
+    if (url.host or url.username) and _is_cut_short(settings.url):
+        # The driver would look up a part of the password as the name of a host, and show it in its error.
+        hint = "in the password, write @ as %40, / as %2F, # as %23 and ? as %3F"
+        raise ConfigError(f"the url of database {name} has an @ in its host or name", hint=hint)
     scheme = url.drivername.partition("+")[0].lower()
     entry_point = _entry_point(scheme) or _of_dialect(scheme, url, name)
     try:
@@ -100,3 +108,10 @@ def _entry_point(scheme: str) -> EntryPoint | None:
     if value := BUILT_IN.get(scheme):
         return EntryPoint(scheme, value, GROUP)
     return next(iter(entry_points(group=GROUP, name=scheme)), None)
+
+
+def _is_cut_short(url: str) -> bool:
+    """Whether the password goes on behind where it seems to end: then there is an `@` in the host or in the name."""
+    login = _LOGIN.match(url)
+    address, _, query = url[login.end() if login else 0 :].partition("?")
+    return "@" in address or any("@" in pair.partition("=")[0] for pair in query.split("&"))

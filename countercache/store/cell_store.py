@@ -41,6 +41,9 @@ from countercache.store.publishing import Published
 from countercache.store.redis_client import Store, script
 
 _CELLS_A_WRITE = 1000
+_UNCOUNTED = {Reason.CANCELLED, Reason.CONFIG}
+"""Not counted by the circuit breaker: the run was stopped, or the configuration is wrong until somebody corrects it."""
+
 _CELLS_A_READ = 250  # in one script: it blocks the server for a few ms
 _FAILURE_FIELDS = ("reason", "error", "failed_at", "failures", "next_attempt")
 
@@ -335,7 +338,7 @@ def _failure_document(keys: Keys, entry: Publication, failure: Failure) -> dict[
         "label": computed.label,
         "reason": failure.reason,
         "error": truncate(failure.text),
-        "counts": failure.reason is not Reason.CANCELLED,
+        "counts": failure.reason not in _UNCOUNTED,
     }
 
 

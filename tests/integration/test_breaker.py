@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from countercache.model.circuit_breaker import Backoff
-from countercache.model.states import Cell, CellId, Computed, Event, Failure, Reason
+from countercache.model.states import ALL, Cell, CellId, Computed, Event, Failure, Reason
 from countercache.render import documents
 from countercache.store import cell_store, event_log
 from countercache.store.cell_store import Publication
@@ -154,3 +154,14 @@ def test_status_says_until_when(side: Side) -> None:
     (view,) = cell_store.status(side.store, side.settings, ["users"]).cells
     assert view.state == "error"
     assert view.retry_in == pytest.approx(60, abs=5)
+
+
+def test_what_is_wrong_in_the_configuration_does_not_open_it(side: Side) -> None:
+    """As soon as somebody has corrected it the counter is tried, and not only when its wait is over."""
+    for _ in range(4):
+        attempt(side, Publication(Computed(USERS, ALL, failure=Failure(Reason.CONFIG, "no such table"))))
+    assert stored(side).failures == 0
+    assert not waits(side)
+    attempt(side, failure(USERS))
+    attempt(side, failure(USERS))
+    assert waits(side)

@@ -93,7 +93,8 @@ def test_an_unknown_database(mariadb: MariaDB) -> None:
     mariadb.execute("CREATE OR REPLACE USER poor@'%'")
     error = refused(mariadb.url("mysql", user="poor", unix=False))
     assert str(error).startswith(
-        'database main: user "poor" may not use "mysql"; run: GRANT SELECT ON `mysql`.* TO poor'
+        'database main: user "poor" may not use "mysql", or there is no such database; '
+        "check the name, or run: GRANT SELECT ON `mysql`.* TO poor"
     )
 
 

@@ -26,7 +26,9 @@ from tests.rights import closed_directory
         "f1rst/bob@server:s3cond",
     ],
 )
-@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+@pytest.mark.parametrize(
+    "scheme", ["postgresql", "postgres", "postgresql+psycopg2", "mysql", "mariadb+pymysql", "clickhouse"]
+)
 def test_a_password_that_is_not_encoded(login: str, scheme: str) -> None:
     """No part of it is taken for the host or the name, which are shown. (Paths in a traceback hold none of them.)"""
     with pytest.raises(ConfigError, match="write @ as %40") as caught:

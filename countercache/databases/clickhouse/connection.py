@@ -52,9 +52,6 @@ class ClickHouseTarget(Target):
     """A ClickHouse server. Raises `ConfigError` for a URL that was meant otherwise."""
 
     def __init__(self, name: str, url: URL, settings: DatabaseSettings) -> None:
-        if "@" in f"{url.host}{url.database}":
-            hint = "in the password, write @ as %40, / as %2F, # as %23 and ? as %3F"
-            raise ConfigError(f"the url of database {name} has an @ in its host or name", hint=hint)
         if unknown := url.query.keys() - _OPTIONS:
             hint = f"it may have {', '.join(sorted(_OPTIONS))}"
             raise ConfigError(f'the url of database {name} has an unknown option "{min(unknown)}"', hint=hint)

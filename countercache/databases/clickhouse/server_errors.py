@@ -72,6 +72,8 @@ def refused(target: Target, error: Error) -> CountercacheError:
     """An error of a statement."""
     name, text, hint = target.name, said(target, error), ""
     reason = Reason.DATABASE if error.code in _OF_THE_SERVER else Reason.SQL
+    if error.code in _LOGIN:
+        return unreachable(target, "", error)
     match error.code:
         case None:
             return Lost(f"database {name} gave an answer that is none: {text}")

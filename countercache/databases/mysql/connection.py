@@ -171,6 +171,9 @@ class MySQL(Database):
                 # A function such as SLEEP gives something when it is ended.
                 raise Refused(Reason.TIMEOUT, f"the query took more than {limit:g} s")
         codes: list[Any] = [column[1] for column in description]
+        if codes == [FIELD_TYPE.FLOAT]:
+            hint = "select it as a DOUBLE: CAST(… AS DOUBLE)"
+            raise Refused(Reason.SQL, "the query gives a FLOAT, of which the server prints six digits", hint=hint)
         types = [_TYPES.get(code, "a value of another type") for code in codes]
         if len(values) == len(codes) == 1 and values[0] is not None and codes[0] in _NUMBERS:
             return Decimal(values[0]) or Decimal(0)  # a float's zero may have a sign

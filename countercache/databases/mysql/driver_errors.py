@@ -24,6 +24,7 @@ _READ_ONLY = {1290, 1792, 1836}
 _TRANSIENT = {1021, 1028, 1037, 1038, 1041, 1114, 1194, 1206, 1213, 1412, 1615}
 _WRONG_LOGIN = {1045, 1698, 1862, 3118, 3159, 3955}
 _TLS = {2026, 3159}
+_TOO_MANY = {1040, 1203, 1226}
 _SLACK = 0.05
 _DENIED = re.compile(r"command denied to user ('[^']*'@'[^']*') for (?:table|column) (?:'[^']*' in table )?(\S+)")
 
@@ -37,8 +38,12 @@ def unreachable(target: Target, where: str, error: Exception) -> Exception:
         hint = f"check the name after the last / in the url of database {name}"
         return DatabaseUnreachable(f'database {name}: there is no database "{target.url.database}"', hint=hint)
     if code == 1044:
-        hint = f"run: GRANT SELECT ON `{target.url.database}`.* TO {user}"
-        return DatabaseUnreachable(f'database {name}: user "{user}" may not use "{target.url.database}"', hint=hint)
+        hint = f"check the name, or run: GRANT SELECT ON `{target.url.database}`.* TO {user}"
+        problem = f'user "{user}" may not use "{target.url.database}", or there is no such database'
+        return DatabaseUnreachable(f"database {name}: {problem}", hint=hint)
+    if code in _TOO_MANY:
+        hint = "raise the limit, or let fewer programs use this user"
+        return DatabaseUnreachable(f"database {name} at {where} takes no more connections: {text}", hint=hint)
     if code in _WRONG_LOGIN:
         hint = f"check user and password in the url of database {name}"
         return DatabaseUnreachable(f'database {name}: user "{user}" was refused', hint=hint)

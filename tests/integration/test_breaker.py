@@ -121,9 +121,9 @@ def test_being_told_to_stop_is_no_failure_of_the_counter(side: Side) -> None:
     assert waits(side)
 
 
-@pytest.mark.parametrize("reason", [Reason.CONFIG, Reason.TIMEOUT, Reason.UNREACHABLE, Reason.WORKER, Reason.SQL])
+@pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.UNREACHABLE, Reason.WORKER, Reason.SQL])
 def test_any_other_failure_counts(side: Side, reason: Reason) -> None:
-    """Also an error of the configuration."""
+    """Also one that is nobody's fault."""
     for _ in range(2):
         attempt(side, Publication(Computed(USERS, "all", failure=Failure(reason, "…"))))
     assert set(waits(side)) == {"users"}

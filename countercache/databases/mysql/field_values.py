@@ -120,7 +120,7 @@ class MariaDBFieldValues(FieldValues):
                 # The end of a pattern may be before the last line's, which is no part of the number.
                 written = self._dialect.quoted(f"{pattern.removesuffix('$')}\\z")
                 # The `x` holds the place of the point until the separators are gone, one of which may be a point.
-                groups = "x".join("".join(f"{self.group}{n}" for n in part) for part in ((1, 2, 3), (4, 5)))
+                groups = "x".join("".join(f"{self.group}{n}" for n in part) for part in ((1, 2, 3), (4, 5, 6)))
                 parts = f"regexp_replace({trimmed}, {written}, {self._dialect.quoted(sign + groups)})"
                 if numbers.thousands:
                     parts = f"replace({parts}, {self._dialect.quoted(numbers.thousands)}, '')"

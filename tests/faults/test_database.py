@@ -137,13 +137,13 @@ def a_figure_changes(trial: Trial) -> None:
 
 
 @injections("wrong numbers", 5)
-def testa_figure_changes_during_the_run(trial: Trial) -> None:
+def test_a_figure_changes_during_the_run(trial: Trial) -> None:
     """PostgreSQL: REPEATABLE READ, one snapshot for formulas and SQL counters alike."""
     a_figure_changes(trial)
 
 
 @injections("wrong numbers", 3, kind="sqlite")
-def testa_figure_changes_during_the_run_on_sqlite(trial: Trial) -> None:
+def test_a_figure_changes_during_the_run_on_sqlite(trial: Trial) -> None:
     """SQLite: one read transaction, all counters of one snapshot."""
     a_figure_changes(trial)
 

@@ -22,19 +22,19 @@ from tests.faults.test_stopped import STOPPED_SERVER
 
 
 @injections("slow query", 2, kind="mariadb")
-def test_a_slow_query_times_out(trial: Trial) -> None:
+def test_a_slow_query_times_out_on_mariadb(trial: Trial) -> None:
     """`SLEEP`: exit 124, at most 1 s over; what was complete is stored, the rest keeps its last values."""
     times_out(trial)
 
 
 @injections("slow query", 2, kind="mariadb")
-def test_one_slow_counter_does_not_cost_the_others_theirs(trial: Trial) -> None:
+def test_one_slow_counter_does_not_cost_the_others_theirs_on_mariadb(trial: Trial) -> None:
     """Promise G: a counter over its own timeout fails alone; exit 3."""
     one_slow_counter(trial)
 
 
 @injections("locked table", 2, kind="mariadb")
-def test_a_locked_table_ends_the_run_at_its_deadline(trial: Trial) -> None:
+def test_a_locked_table_ends_the_run_at_its_deadline_on_mariadb(trial: Trial) -> None:
     """`LOCK TABLES … WRITE` and a lock_timeout longer than the run: exit 124 at the deadline, never later."""
     deadline_at_a_lock(trial)
 
@@ -53,7 +53,7 @@ def test_a_locked_table_and_three_seconds(trial: Trial) -> None:
 
 
 @injections("locked table", 2, kind="mariadb")
-def test_a_locked_table_is_an_error_in_time(trial: Trial) -> None:
+def test_a_locked_table_is_an_error_in_time_on_mariadb(trial: Trial) -> None:
     """`LOCK TABLES … WRITE` by another session: the error of lock_timeout, which has whole seconds here."""
     site = trial.site
     old = site.generation
@@ -71,7 +71,7 @@ def test_a_locked_table_is_an_error_in_time(trial: Trial) -> None:
 
 
 @injections("wrong numbers", 2, kind="mariadb")
-def test_a_figure_changes_during_the_run(trial: Trial) -> None:
+def test_a_figure_changes_during_the_run_on_mariadb(trial: Trial) -> None:
     """One consistent snapshot, taken at the beginning, for formulas and SQL counters alike."""
     a_figure_changes(trial)
 
@@ -158,7 +158,7 @@ def test_the_network_goes_silent_during_a_run(trial: Trial) -> None:
 
 
 @injections("crash", 4, kind="mariadb")
-def test_the_guard_is_killed_at_a_named_point(trial: Trial) -> None:
+def test_the_guard_is_killed_at_a_named_point_on_mariadb(trial: Trial) -> None:
     """SIGKILL of the guard: its worker dies with it, and the query of that within 2 s."""
     dies(trial, kill_at(trial, GUARD, "kill"))
 

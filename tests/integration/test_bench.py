@@ -41,6 +41,7 @@ def results() -> dict[str, Result]:
         "sqlite-5m": parts.sqlite(TINY, ONCE, quiet),
         "duckdb-50m": parts.duck(TINY, ONCE, quiet),
         "mariadb-5m": parts.mariadb(TINY, ONCE, quiet),
+        "clickhouse-50m": parts.clickhouse(TINY, ONCE, quiet),
     }
 
 
@@ -96,7 +97,8 @@ def test_the_files(results: dict[str, Result], tmp_path: Path) -> None:
     assert "old" not in text
     assert all(f"### {name}" in text for name in results)
     root = ET.fromstring((tmp_path / "performance.svg").read_text(encoding="utf-8"))
-    assert len(root.findall("{http://www.w3.org/2000/svg}rect")) == 2 * len(chart.SHOWN)
+    bars = [name for part in chart.TITLES for name in chart.SHOWN if part in results and name in results[part].timings]
+    assert len(root.findall("{http://www.w3.org/2000/svg}rect")) == len(bars) > 10
 
 
 def test_rounds_alternate() -> None:

@@ -99,6 +99,10 @@ class PostgresTarget(Target):
         return DatabaseUnreachable(f"database {self.name} at {self.where()} cannot be reached: {reason}", hint=hint)
 
 
+class _LockedError(Refused):
+    """Another session holds a lock for longer than `lock_timeout`."""
+
+
 class Postgres(Database):
     """A PostgreSQL connection in its transaction."""
 
@@ -154,6 +158,8 @@ class Postgres(Database):
         """The rows of a statement; `None` where the server refuses it. What was set in the savepoint is set anew."""
         try:
             return self.rows(statement)
+        except _LockedError:
+            raise  # to ask for less would wait once more
         except Refused:
             if self._depth and self._server.savepoints:
                 self._run(f"ROLLBACK TO SAVEPOINT countercache_{self._depth}")
@@ -310,7 +316,7 @@ class Postgres(Database):
             seconds = min(self.target.settings.lock_timeout, max(self.deadline - time.monotonic(), 0))
             advice = "look for who holds it in pg_stat_activity and pg_locks, or raise lock_timeout"
             message = f"a table of database {name} is locked by another session for more than {seconds:.3g} s"
-            raise Refused(Reason.DATABASE, message, hint=advice) from error
+            raise _LockedError(Reason.DATABASE, message, hint=advice) from error
         if state == "42501":
             user = self._connection.info.user
             table = re.search(r"for (?:table|view|schema|materialized view|relation) (\S+)", text)

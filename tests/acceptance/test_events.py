@@ -189,7 +189,7 @@ def test_a_run_that_loses_redis_says_so_in_its_log(shut: Path, make_valkey: Make
     failed = [line for line in lines if line["category"] == "run"][-1]
     assert (failed["action"], failed["level"], failed["id"]) == ("failed", "error", "")
     assert failed["message"].startswith("lock lost: ")
-    assert failed["counters"] == ["gated"]
+    assert "gated" in failed["counters"]  # and that of the users, where it was not stored yet
 
 
 def test_a_wait_is_in_the_log(shut: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -77,3 +77,19 @@ def _number(match: re.Match[str], numbers: Numbers) -> Decimal:
     before, after, whole, decimals, alone, exponent = (group or "" for group in match.groups())
     whole = whole.replace(numbers.thousands, "") if numbers.thousands else whole
     return Decimal(f"{before or after}{whole or '0'}.{decimals or alone or '0'}{exponent}")
+
+
+def is_plain(numbers: Numbers) -> bool:
+    """Whether texts spell numbers in the plain way; which ones stand for no value does not matter."""
+    return msgspec.structs.replace(numbers, null=()) == PLAIN
+
+
+def encode(numbers: Numbers) -> str:
+    """A spelling as a text that a query can carry; empty for the plain one."""
+    return "" if is_plain(numbers) else msgspec.json.encode(numbers).decode()
+
+
+@cache
+def decode(text: str) -> Numbers:
+    """What `encode` gave."""
+    return msgspec.json.decode(text, type=Numbers) if text else PLAIN

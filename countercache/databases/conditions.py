@@ -20,6 +20,7 @@ _CONDITIONAL = re.compile(r"/\*M?!")
 _CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:\s|--[^\r\n]*[\r\n])*(?=')")
 
 
+_BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _REFUSED = {
     "\0": "it has a NUL character",
     # By which SQLAlchemy finds what it puts into a query last.
@@ -91,6 +92,12 @@ class _OpenError(_FlawError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is never closed")
+
+
+def first_word(statement: str) -> str:
+    """The word that a statement begins with, behind comments and parentheses; empty where there is none."""
+    beginning = _BEGINNING.match(statement)
+    return beginning[1] if beginning else ""
 
 
 def bare_words(statement: str, lexer: Lexer) -> list[str]:

@@ -28,6 +28,7 @@ from countercache.databases.clickhouse.query_settings import FINAL, TIME, wanted
 from countercache.databases.clickhouse.server_errors import Code, WireError, refused, said, unreachable
 from countercache.databases.clickhouse.tab_separated import FORMAT, Answer
 from countercache.databases.conditions import bare_words
+from countercache.databases.driver_values import result_of
 from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
 from countercache.settings import DatabaseSettings
@@ -155,7 +156,7 @@ class ClickHouse(Database):
             raise ConfigError(f'database {self.target.name}: user "{user}" may not set "final"', hint=hint)
         self._final = final
 
-    def rows(self, statement: str, *, unsorted: bool = False) -> list[Row]:  # noqa: ARG002 - ClickHouse never sorts
+    def rows(self, statement: str) -> list[Row]:
         """All rows of a statement."""
         with self._errors(None):
             return list(self._ask(statement, self._settings(None)).rows())
@@ -179,13 +180,10 @@ class ClickHouse(Database):
             answer = self._ask(query, self._settings(limit, own=True))
             values = [row[0] for row in answer.rows()]
         value = values[0] if len(values) == len(answer.names) == 1 else None
-        types = list(answer.types)
-        if isinstance(value, (int, float, Decimal)):
-            # A float's zero may have a sign.
-            number = Decimal(repr(value)) if isinstance(value, float) and value else Decimal(value or 0)
-            if number.is_finite():
-                return number
-            types = [str(number)]
+        number = result_of(value)
+        if number is not None:
+            return number
+        types = [str(Decimal(value))] if isinstance(value, float) else list(answer.types)
         raise Refused(Reason.SQL, describe_number(values, len(answer.names), types))
 
     def parse(self, statement: str) -> None:

@@ -8,18 +8,15 @@ its own, is only counted value by value, and added up in Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
-
-import msgspec
 
 from countercache.compute import text_numbers
 from countercache.compute.formula import EXACT
 from countercache.compute.partial_sums import Totals
-from countercache.compute.text_numbers import PLAIN
 from countercache.databases.clickhouse.dialect import DIALECT, inner_type
+from countercache.databases.counted_values import add_counted
 from countercache.databases.field_values import SHOWN, FieldValues, finite
 from countercache.model.table import MAX_DIGITS, Kind
 from countercache.settings import Numbers
@@ -90,15 +87,14 @@ class ClickHouseFieldValues(FieldValues):
     def read_totals(columns: Sequence[Any]) -> Totals:
         """What `totals` gave. Raises `InexactError`."""
         total, values, rest = columns
-        added, _, rejected = _rest(rest)
-        return Totals(EXACT.add(finite(total or 0), added), values - rejected, rejected)
+        counted = add_counted(_counted(rest))
+        return Totals(EXACT.add(finite(total or 0), counted.total), values - counted.rejected, counted.rejected)
 
     @staticmethod
     def read_entity(columns: Sequence[Any]) -> Totals:
         """What `of_entity` gave: one figure stands for all that ClickHouse added. Raises `InexactError`."""
         total, rest = columns
-        added, count, rejected = _rest(rest)
-        return Totals(EXACT.add(finite(total or 0), added), (total is not None) + count, rejected)
+        return Totals(finite(total or 0), int(total is not None)) + add_counted(_counted(rest))
 
     def _type(self, field: str | None) -> str:
         return inner_type(self._facts.table.columns[self.column(field)].type)
@@ -115,7 +111,7 @@ class ClickHouseFieldValues(FieldValues):
         return [total, f"arrayStringConcat(arrayMap(x -> concat(hex(x.1), ' ', toString(x.2)), {pairs}), ' ')"]
 
     def _quick(self, field: str | None) -> tuple[str, str | None]:
-        """A value as ClickHouse adds it, NULL where it cannot; and as a text for `_rest`, if that may be needed."""
+        """A value as ClickHouse adds it, NULL where it cannot; and as `add_counted` takes it, if that may be needed."""
         value, type_ = self.raw(field), self._type(field)
         match self.kind(field):
             case Kind.TEXT:
@@ -137,10 +133,10 @@ class ClickHouseFieldValues(FieldValues):
         text, present = _trimmed(self.raw(field)), self.value(field)
 
         def written(numbers: Numbers) -> str:
-            return _decimal(text if _is_plain(numbers) else _respelled(text, numbers))
+            return _decimal(text if text_numbers.is_plain(numbers) else _respelled(text, numbers))
 
         quick = f"CASE WHEN {present} IS NOT NULL THEN {self.spelled(field, written)} END"
-        spelling = self.spelled(field, lambda numbers: self._dialect.quoted(_spelling(numbers)))
+        spelling = self.spelled(field, lambda numbers: self._dialect.quoted(text_numbers.encode(numbers)))
         return quick, f"concat({spelling}, '\\n', substringUTF8(toString({present}), 1, {MAX_DIGITS + 1}))"
 
 
@@ -160,10 +156,6 @@ def _trimmed(text: str) -> str:
     return f"replaceRegexpAll({text}, {_SPACES}, '')"
 
 
-def _is_plain(numbers: Numbers) -> bool:
-    return msgspec.structs.replace(numbers, null=()) == PLAIN
-
-
 def _is_number(text: str, numbers: Numbers) -> str:
     """The condition that a trimmed text is a number."""
     spelling = text_numbers.patterns(numbers)
@@ -181,27 +173,8 @@ def _respelled(text: str, numbers: Numbers) -> str:
     return f"CASE WHEN match({text}, {pattern}) THEN replaceOne({parts}, 'x', '.') ELSE '' END"
 
 
-def _spelling(numbers: Numbers) -> str:
-    """A spelling as `_rest` takes it."""
-    return "" if _is_plain(numbers) else msgspec.json.encode(numbers).decode()
-
-
-@lru_cache
-def _numbers(spelling: str) -> Numbers:
-    return msgspec.json.decode(spelling, type=Numbers) if spelling else PLAIN
-
-
-def _rest(found: str | None) -> tuple[Decimal, int, int]:
-    """The sum of values by how often each occurs; how many are numbers, and how many are none."""
-    total, count, rejected = Decimal(0), 0, 0
-    words = iter((found or "").split(" ") if found else ())
-    for coded, often in zip(words, words, strict=True):
-        value, times = bytes.fromhex(coded).decode(errors="replace"), int(often)
-        spelling, is_text, text = value.partition("\n")
-        number = text_numbers.read(text, _numbers(spelling)) if is_text else Decimal(value)
-        if number is None or not number.is_finite():
-            rejected += times
-        else:
-            total = EXACT.add(total, EXACT.multiply(number, Decimal(times)))
-            count += times
-    return total, count, rejected
+def _counted(pairs: str | None) -> Iterator[tuple[str, int]]:
+    """Values and how often each occurs, as the queries write them."""
+    words = iter(pairs.split(" ") if pairs else ())
+    for coded, times in zip(words, words, strict=True):
+        yield bytes.fromhex(coded).decode(errors="replace"), int(times)

@@ -55,8 +55,7 @@ def unreachable(target: Target, where: str, error: Exception) -> DatabaseUnreach
     """An error of connecting."""
     name, code = target.name, error.code if isinstance(error, Error) else None
     if code in _LOGIN:
-        hint = f"check user and password in the url of database {name}"
-        return DatabaseUnreachable(f'database {name}: user "{target.url.username or "default"}" was refused', hint=hint)
+        return _login_refused(target)
     if code == Code.UNKNOWN_DATABASE:
         hint = f"check the name after the last / in the url of database {name}"
         return DatabaseUnreachable(f'database {name}: there is no database "{target.url.database}"', hint=hint)
@@ -68,12 +67,18 @@ def unreachable(target: Target, where: str, error: Exception) -> DatabaseUnreach
     return DatabaseUnreachable(f"database {name}: what answers at {where} is no ClickHouse: {text}", hint=hint)
 
 
+def _login_refused(target: Target) -> DatabaseUnreachable:
+    hint = f"check user and password in the url of database {target.name}"
+    user = target.url.username or "default"
+    return DatabaseUnreachable(f'database {target.name}: user "{user}" was refused', hint=hint)
+
+
 def refused(target: Target, error: Error) -> CountercacheError:
     """An error of a statement."""
     name, text, hint = target.name, said(target, error), ""
     reason = Reason.DATABASE if error.code in _OF_THE_SERVER else Reason.SQL
     if error.code in _LOGIN:
-        return unreachable(target, "", error)
+        return _login_refused(target)
     match error.code:
         case None:
             return Lost(f"database {name} gave an answer that is none: {text}")

@@ -7,17 +7,14 @@ added up in Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
-
-import msgspec
 
 from countercache.compute import text_numbers
 from countercache.compute.formula import EXACT
 from countercache.compute.partial_sums import Totals
-from countercache.compute.text_numbers import PLAIN
+from countercache.databases.counted_values import add_counted
 from countercache.databases.duckdb.dialect import DIALECT
 from countercache.databases.field_values import SHOWN, FieldValues, finite
 from countercache.model.table import MAX_DIGITS, Kind
@@ -86,15 +83,14 @@ class DuckDBFieldValues(FieldValues):
     def read_totals(columns: Sequence[Any]) -> Totals:
         """What `totals` gave. Raises `InexactError`."""
         total, values, rest = columns
-        added, _, rejected = _rest(rest)
-        return Totals(EXACT.add(finite(total or 0), added), values - rejected, rejected)
+        counted = add_counted((rest or {}).items())
+        return Totals(EXACT.add(finite(total or 0), counted.total), values - counted.rejected, counted.rejected)
 
     @staticmethod
     def read_entity(columns: Sequence[Any]) -> Totals:
         """What `of_entity` gave: one figure stands for all that DuckDB added. Raises `InexactError`."""
         total, rest = columns
-        added, count, rejected = _rest(rest)
-        return Totals(EXACT.add(finite(total or 0), added), (total is not None) + count, rejected)
+        return Totals(finite(total or 0), int(total is not None)) + add_counted((rest or {}).items())
 
     def _parts(self, field: str | None, only: str = "") -> list[str]:
         """The sum of what DuckDB adds, and how often each other value occurs, under a condition."""
@@ -106,11 +102,11 @@ class DuckDBFieldValues(FieldValues):
         return [total, DIALECT.aggregate("histogram", rest, others)]
 
     def _quick(self, field: str | None) -> tuple[str, str | None]:
-        """A value as DuckDB adds it, NULL where it cannot; and as a text for `_rest`, if that may be needed."""
+        """A value as DuckDB adds it, NULL where it cannot; and as a text for `add_counted`, if that may be needed."""
         value, kind, type_ = self.raw(field), self.kind(field), self._type(field)
         if kind is Kind.TEXT:
             present = self.value(field)
-            spelling = self.spelled(field, lambda numbers: DIALECT.quoted(_spelling(numbers)))
+            spelling = self.spelled(field, lambda numbers: DIALECT.quoted(text_numbers.encode(numbers)))
             is_plain = self.spelled(field, lambda numbers: _is_short(value, numbers))
             quick = f"CASE WHEN {is_plain} THEN CAST(trim({present}, {_SPACES}) AS {_SHORT_TYPE}) END"
             return quick, f"{spelling} || chr(10) || left({present}, {MAX_DIGITS + 1})"
@@ -136,7 +132,7 @@ class DuckDBFieldValues(FieldValues):
 
 def _is_short(value: str, numbers: Numbers) -> str:
     """The condition that a text is a number that DuckDB can add, spelled in the plain way."""
-    return f"regexp_full_match({value}, {DIALECT.quoted(_SHORT)})" if _is_plain(numbers) else "false"
+    return f"regexp_full_match({value}, {DIALECT.quoted(_SHORT)})" if text_numbers.is_plain(numbers) else "false"
 
 
 def _is_number(value: str, numbers: Numbers) -> str:
@@ -145,31 +141,3 @@ def _is_number(value: str, numbers: Numbers) -> str:
     either = "|".join(filter(None, (spelling.signed, spelling.bracketed)))
     matches = f"regexp_full_match(trim({value}, {_SPACES}), {DIALECT.quoted(either)})"
     return f"(length({value}) <= {MAX_DIGITS} AND {matches})"
-
-
-def _is_plain(numbers: Numbers) -> bool:
-    return msgspec.structs.replace(numbers, null=()) == PLAIN
-
-
-def _spelling(numbers: Numbers) -> str:
-    """A spelling as `_rest` takes it."""
-    return "" if _is_plain(numbers) else msgspec.json.encode(numbers).decode()
-
-
-@lru_cache
-def _numbers(spelling: str) -> Numbers:
-    return msgspec.json.decode(spelling, type=Numbers) if spelling else PLAIN
-
-
-def _rest(found: Mapping[str, int] | None) -> tuple[Decimal, int, int]:
-    """The sum of values by how often each occurs; how many are numbers, and how many are none."""
-    total, count, rejected = Decimal(0), 0, 0
-    for text, times in (found or {}).items():
-        spelling, is_text, value = text.partition("\n")
-        number = text_numbers.read(value, _numbers(spelling)) if is_text else Decimal(text)
-        if number is None or not number.is_finite():
-            rejected += times
-        else:
-            total = EXACT.add(total, EXACT.multiply(number, Decimal(times)))
-            count += times
-    return total, count, rejected

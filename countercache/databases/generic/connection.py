@@ -20,7 +20,9 @@ from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.pool import NullPool
 
 from countercache.databases.base import Database, Lost, Overflow, Refused, Row, Target, describe_number
+from countercache.databases.conditions import first_word
 from countercache.databases.dialect import STYLE
+from countercache.databases.driver_values import result_of
 from countercache.databases.generic.catalog import GenericCatalog
 from countercache.databases.generic.engine import engine_of
 from countercache.errors import ConfigError, DatabaseUnreachable, DeadlineExceeded
@@ -45,7 +47,6 @@ _CANCELS: Final = ("interrupt", "cancel")
 _AGAIN: Final = 0.05
 """Seconds until a query is ended again that had not begun."""
 
-_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS: Final = {"select", "with", "values"}
 
 
@@ -151,11 +152,9 @@ class Generic(Database):
             columns = len(result.keys())
             values = [row[0] for row in result.fetchmany(2)]
         value = values[0] if len(values) == 1 and columns == 1 else None
-        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-            # A float's zero may have a sign.
-            found = Decimal(repr(value)) if isinstance(value, float) and value else Decimal(value or 0)
-            if found.is_finite():
-                return found
+        result_number = result_of(value)
+        if result_number is not None:
+            return result_number
         raise Refused(Reason.SQL, describe_number(values, columns, [f"{type(value).__name__} {value!r}"[:60]]))
 
     def parse(self, statement: str) -> None:
@@ -275,8 +274,7 @@ def _compiler(url: URL) -> sa.Dialect:
 
 def _check(statement: str) -> None:
     """Raises `Refused` for somebody's SQL that does not begin as one that reads does."""
-    found = _WORD.match(statement)
-    word = found[1] if found else ""
+    word = first_word(statement)
     if word.lower() not in _READS:
         raise Refused(Reason.SQL, f"the query must be one SELECT; it begins with {word.upper() or 'nothing'}")
 

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
-import msgspec
-
 from countercache.compute.formula import EXACT
 from countercache.compute.partial_sums import Totals
-from countercache.compute.text_numbers import PLAIN, patterns
+from countercache.compute.text_numbers import is_plain, patterns
 from countercache.databases.field_values import SHOWN, FieldValues, InexactError
 from countercache.model.table import MAX_DIGITS, Kind
 from countercache.settings import Numbers
@@ -111,7 +109,7 @@ class MariaDBFieldValues(FieldValues):
     def _plain(self, value: str, numbers: Numbers) -> str:
         """A text that spells a number as these do, as a plain one; NULL where it spells none."""
         short, trimmed = f"char_length({value}) <= {MAX_DIGITS}", self._trimmed(value)
-        if msgspec.structs.replace(numbers, null=()) == PLAIN:
+        if is_plain(numbers):
             return f"CASE WHEN {short} AND {_text(value)} REGEXP {self._dialect.quoted(_NUMBER)} THEN {trimmed} END"
         spelling = patterns(numbers)
         cases = ""

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
 
 from countercache.databases.base import Database, Lost, Refused, Row, Target, describe_number
+from countercache.databases.conditions import first_word
 from countercache.databases.postgresql.catalog import PostgresCatalog
 from countercache.databases.postgresql.engine import ENGINE
 from countercache.databases.postgresql.server import Server, find_out
@@ -39,7 +40,6 @@ _UTC = "'UTC'"
 _REAL = 700
 """The type real, of single precision."""
 
-_BEGINNING = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*(\w+)", re.DOTALL)
 _READS = {"select", "with", "values", "table"}
 _WRITES = {"insert", "update", "delete", "merge", "create", "alter", "drop", "truncate", "grant", "revoke"}
 _WRONG_DATABASE = {"3D000"}
@@ -340,8 +340,7 @@ class Postgres(Database):
 
 def _first_word(statement: str) -> str:
     """The first word of somebody's SQL. Raises `Refused` unless it reads, or writes (which the database refuses)."""
-    beginning = _BEGINNING.match(statement)
-    word = beginning[1].lower() if beginning else ""
+    word = first_word(statement).lower()
     if word not in _READS | _WRITES:
         raise Refused(Reason.SQL, f"the query must be one SELECT; it begins with {word.upper() or 'nothing'}")
     return word

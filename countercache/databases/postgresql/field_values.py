@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from countercache.compute.text_numbers import PLAIN, patterns
+from countercache.compute.text_numbers import is_plain, patterns
 from countercache.databases.field_values import SHOWN, FieldValues
 from countercache.databases.postgresql.dialect import DIALECT
 from countercache.model.table import MAX_DIGITS, Kind
@@ -79,7 +77,7 @@ def _figure(value: str, kind: Kind, numbers: Numbers, *, guarded: bool) -> str:
 
 def _text_figure(value: str, numbers: Numbers) -> str:
     short = f"length({value}) <= {MAX_DIGITS}"
-    if msgspec.structs.replace(numbers, null=()) == PLAIN:
+    if is_plain(numbers):
         return f"CASE WHEN {short} AND {value} ~ {DIALECT.quoted(_NUMBER)} THEN {value}::numeric END"
     trimmed, spelling = f"btrim({value}, {_SPACES})", patterns(numbers)
 

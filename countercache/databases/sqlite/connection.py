@@ -20,18 +20,18 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-import msgspec
 from sqlalchemy.engine import URL
 
 from countercache.compute import text_numbers
 from countercache.compute.formula import EXACT
+from countercache.databases import driver_values
 from countercache.databases.base import Database, Overflow, Refused, Row, Target, describe_number
 from countercache.databases.sqlite.catalog import SQLiteCatalog
 from countercache.databases.sqlite.engine import ENGINE
 from countercache.databases.sqlite.formulas import FORMULA_AGGREGATES
 from countercache.errors import ConfigError, DatabaseError, DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
-from countercache.settings import DatabaseSettings, Numbers
+from countercache.settings import DatabaseSettings
 
 _TICK = 50_000
 """Instructions of SQLite's machine between two looks at the clock: a few milliseconds."""
@@ -42,21 +42,9 @@ _BEGIN = ("PRAGMA query_only = 1", "BEGIN", "SELECT count(*) FROM sqlite_master"
 def number(value: object, spelling: str | None = None) -> Decimal | None:
     """A value as the decimal that it prints as; `None` where it is no finite number.
 
-    `spelling` says how texts spell numbers: `Numbers` as JSON, where it is not the plain way.
+    `spelling` says how texts spell numbers, as `text_numbers.encode` writes it; none: the plain way.
     """
-    if isinstance(value, int):
-        return Decimal(value)
-    if isinstance(value, float):
-        result = Decimal(repr(value))
-        return result if result.is_finite() else None
-    if isinstance(value, str):
-        return text_numbers.read(value, _spelling(spelling) if spelling else text_numbers.PLAIN)
-    return None
-
-
-@cache
-def _spelling(text: str) -> Numbers:
-    return msgspec.json.decode(text, type=Numbers)
+    return driver_values.number(value, text_numbers.decode(spelling or ""))
 
 
 def _is_number(value: object, spelling: str | None) -> bool:
@@ -211,10 +199,9 @@ class SQLite(Database):
             values = [row[0] for row in cursor.fetchmany(2)]
             cursor.close()
         value = values[0] if len(values) == 1 and columns == 1 else None
-        if isinstance(value, (int, float)):
-            decimal = number(value or 0)  # a float's zero may have a sign
-            if decimal is not None:
-                return decimal
+        result = driver_values.result_of(value)
+        if result is not None:
+            return result
         types = [f"{type(value).__name__} {value!r}"[:60]]
         raise Refused(Reason.SQL, describe_number(values, columns, types))
 

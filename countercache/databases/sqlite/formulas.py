@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 
@@ -33,7 +34,7 @@ def compiled_formula(text: str) -> Compiled:
     return compiled(formula.node, formula.fields, FIGURE_PLACES)
 
 
-class _Aggregate:
+class _Aggregate(ABC):
     """An aggregate of a formula's results, given the formula and the values of its fields, none of which is missing.
 
     The result is a whole number as text: it may be larger than SQLite's own. Of entities for which the formula
@@ -65,9 +66,9 @@ class _Aggregate:
         """What is made of the first result."""
         return result
 
+    @abstractmethod
     def join(self, one: int, other: int) -> int:
         """What is made of two results."""
-        raise NotImplementedError
 
 
 class _Sum(_Aggregate):

@@ -39,7 +39,7 @@ class Masks(msgspec.Struct, frozen=True):
         figures: FromClause,
         alias: str,
         entity: str,
-        used: Sequence[str] = (),  # noqa: ARG002 - for those who have an array
+        used: Sequence[str] = (),
         conditions: Sequence[ColumnElement[bool]] = (),
     ) -> tuple[Select[Any], list[ColumnElement[Any]]]:
         """A select from the figures called `alias`, under the conditions, and the masks to select and group by.
@@ -48,11 +48,23 @@ class Masks(msgspec.Struct, frozen=True):
         """
         words = words_of(self.groups)
         nothing: Select[Any] = sa.select()
+        if self.array and used and words:
+            mask: sa.Label[Any] = sa.literal_column(self.array_mask(self.dialect.reference(alias, entity))).label("m0")
+            inner = sa.select(*(column(alias, name) for name in used), mask).select_from(figures).where(*conditions)
+            return nothing.select_from(self.fenced(inner, alias)), [column(alias, "m0")]
         if not words:
             return nothing.select_from(figures).where(*conditions), []
         masks = self.source("m")
         joined = figures.outerjoin(masks, column("m", "key") == column(alias, entity))
         return nothing.select_from(joined).where(*conditions), [column("m", f"m{word}") for word in range(words)]
+
+    def array_mask(self, key: str) -> str:
+        """The mask of the entity with this key as the array has it, for an engine whose `array_query` makes one."""
+        raise NotImplementedError
+
+    def fenced(self, query: Select[Any], alias: str) -> FromClause:
+        """A subquery that is planned by itself, where an engine would otherwise do worse."""
+        return query.subquery(alias)
 
     def select(self, groups: Sequence[Group]) -> Select[Any]:
         """Key and masks of each entity."""

@@ -22,6 +22,7 @@ from countercache.databases.base import Database, Lost, Overflow, Refused, Row, 
 from countercache.databases.duckdb.catalog import DuckDBCatalog
 from countercache.databases.duckdb.dialect import DIALECT
 from countercache.databases.duckdb.engine import ENGINE
+from countercache.databases.files import check_file
 from countercache.databases.single_floats import shortest
 from countercache.errors import DatabaseUnreachable, DeadlineExceeded
 from countercache.model.states import Reason
@@ -63,15 +64,7 @@ class DuckDBTarget(Target):
         path = self.url.database
         if not path or path == ":memory:":
             return DuckDB(self, deadline, duckdb.connect(":memory:", config=dict(_CONFIG)))
-        file = Path(path)
-        try:
-            there = file.is_file()
-        except OSError as error:  # a directory on the way may not be entered
-            problem = f"database {self.name}: the file {path!r} cannot be read: {error.strerror}"
-            raise DatabaseUnreachable(problem, hint="check the rights of its directories") from error
-        if not there:
-            hint = "check the path in its url: three slashes begin a relative one, four an absolute one"
-            raise DatabaseUnreachable(f"database {self.name}: there is no file {path!r}", hint=hint)
+        check_file(self.name, Path(path))
         return DuckDB(self, deadline, self._connect(path, deadline))
 
     def _connect(self, path: str, deadline: float) -> duckdb.DuckDBPyConnection:

@@ -6,13 +6,6 @@ a join does. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import sqlalchemy as sa
-from sqlalchemy import ColumnElement, FromClause, Select
-
-from countercache.databases.expressions import column
 from countercache.databases.group_masks import Masks
 
 MAX_KEY = 250_000
@@ -28,24 +21,10 @@ _PLACES = 4
 class MySQLMasks(Masks, frozen=True):
     """The masks of a source's entities."""
 
-    def beside(
-        self,
-        figures: FromClause,
-        alias: str,
-        entity: str,
-        used: Sequence[str] = (),
-        conditions: Sequence[ColumnElement[bool]] = (),
-    ) -> tuple[Select[Any], list[ColumnElement[Any]]]:
-        """As `Masks.beside`; of the bytes where there are some."""
-        if not (self.array and used and self.groups):
-            return Masks.beside(self, figures, alias, entity, used, conditions)
-        key = self.dialect.reference(alias, entity)
+    def array_mask(self, key: str) -> str:
+        """The byte at the place of the key."""
         # A place below 1 is one from the end; behind the end there is nothing, of which the byte is 0.
-        byte = f"CASE WHEN {key} > 0 THEN ascii(substr(X'{self.array}', {key}, 1)) ELSE 0 END"
-        mask: sa.Label[Any] = sa.literal_column(byte).label("m0")
-        inner = sa.select(*(column(alias, name) for name in used), mask).select_from(figures).where(*conditions)
-        nothing: Select[Any] = sa.select()
-        return nothing.select_from(inner.subquery(alias)), [column(alias, "m0")]
+        return f"CASE WHEN {key} > 0 THEN ascii(substr(X'{self.array}', {key}, 1)) ELSE 0 END"
 
     def array_query(self, count: int, lowest: int, highest: int) -> str | None:
         """Where the keys are so dense that the bytes are not many more than entities."""

@@ -5,13 +5,11 @@ The array is read before, and is sent with each query. It costs half of what a j
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, FromClause, Select
+from sqlalchemy import FromClause, Select
 
-from countercache.databases.expressions import column
 from countercache.databases.group_masks import Masks
 
 MAX_ARRAY = 1_000_000
@@ -32,24 +30,15 @@ later, it would not plan one either."""
 class PostgresMasks(Masks, frozen=True):
     """The masks of a source's entities."""
 
-    def beside(
-        self,
-        figures: FromClause,
-        alias: str,
-        entity: str,
-        used: Sequence[str] = (),
-        conditions: Sequence[ColumnElement[bool]] = (),
-    ) -> tuple[Select[Any], list[ColumnElement[Any]]]:
-        """As `Masks.beside`; of the array where there is one."""
-        if not (self.array and used and self.groups):
-            return Masks.beside(self, figures, alias, entity, used, conditions)
-        key = self.dialect.reference(alias, entity)
+    def array_mask(self, key: str) -> str:
+        """The element at the place of the key."""
         if self.table.columns[self.settings.entity].type not in {"smallint", "integer"}:
             key = f"CASE WHEN {key} BETWEEN 1 AND {MAX_ARRAY} THEN {key}::integer END"
-        mask: sa.Label[Any] = sa.literal_column(f"('{self.array}'::smallint[])[{key}]").label("m0")
-        inner = sa.select(*(column(alias, name) for name in used), mask).select_from(figures).where(*conditions)
-        nothing: Select[Any] = sa.select()
-        return nothing.select_from(_fenced(inner, alias)), [column(alias, "m0")]
+        return f"('{self.array}'::smallint[])[{key}]"
+
+    def fenced(self, query: Select[Any], alias: str) -> FromClause:
+        """A subquery that is not pulled up."""
+        return query.offset(sa.literal_column(_FENCE)).subquery(alias)
 
     def array_query(self, count: int, lowest: int, highest: int) -> str | None:
         """Where the keys are so dense that an array of all of them is not much larger than what it holds."""
@@ -65,8 +54,4 @@ class PostgresMasks(Masks, frozen=True):
 
     def source(self, alias: str) -> FromClause:
         """Where keys and masks are read from."""
-        return _fenced(self.select(self.groups), alias)
-
-
-def _fenced(query: Select[Any], alias: str) -> FromClause:
-    return query.offset(sa.literal_column(_FENCE)).subquery(alias)
+        return self.fenced(self.select(self.groups), alias)

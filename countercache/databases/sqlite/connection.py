@@ -26,6 +26,7 @@ from countercache.compute import text_numbers
 from countercache.compute.formula import EXACT
 from countercache.databases import driver_values
 from countercache.databases.base import Database, Overflow, Refused, Row, Target, describe_number
+from countercache.databases.files import check_file
 from countercache.databases.sqlite.catalog import SQLiteCatalog
 from countercache.databases.sqlite.engine import ENGINE
 from countercache.databases.sqlite.formulas import FORMULA_AGGREGATES
@@ -88,14 +89,7 @@ class SQLiteTarget(Target):
             hint = "give the path of a file: sqlite:///PATH"
             raise ConfigError(f"database {self.name} is in memory, which nobody else can read", hint=hint)
         file = Path(path.removeprefix("file:"))
-        try:
-            there = file.is_file()
-        except OSError as error:  # a directory on the way may not be entered
-            problem = f"database {self.name}: the file {str(file)!r} cannot be read: {error.strerror}"
-            raise DatabaseUnreachable(problem, hint="check the rights of its directories") from error
-        if not there:
-            hint = "check the path in its url: three slashes begin a relative one, four an absolute one"
-            raise DatabaseUnreachable(f"database {self.name}: there is no file {str(file)!r}", hint=hint)
+        check_file(self.name, file)
         database = SQLite(self, deadline, f"file:{quote(str(file.absolute()))}?mode=ro")
         database.begin()
         return database
